@@ -1,0 +1,115 @@
+"""Writing files so that a reader never sees half of one, and knowing files by their bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xai_core.errors import BadInput
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
+    """Return `path` after ``write(temporary)`` filled a temporary file that then took its place.
+
+    The temporary file lies in the same folder, is flushed to disk and renamed over `path`; the folder is flushed too.
+    A crash at any moment leaves the old file or the new one.
+
+    Raises
+    ------
+    BadInput
+        Where the disk is full or the folder cannot be written; the temporary file is removed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise BadInput(
+            where=path,
+            expected="a folder that can be written and a disk with room",
+            found=error.strerror or str(error),
+            remedy="free some space or name another folder; what was stored before is intact",
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_json(path: Path, value: object) -> Path:
+    """Return `path` after writing `value` to it as indented JSON, atomically; NaN is refused."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> dict:
+    """Return the JSON object in a file.
+
+    Raises
+    ------
+    BadInput
+        Where the file is absent, not readable, or not a JSON object.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(
+            where=path, expected="a JSON file", found=error.strerror or str(error), remedy="check the path"
+        ) from error
+    except ValueError as error:
+        raise BadInput(where=path, expected="a JSON file", found=str(error), remedy="restore or remove it") from error
+    if not isinstance(value, dict):
+        raise BadInput(
+            where=path, expected="a JSON object", found=type(value).__name__, remedy="restore or remove the file"
+        )
+    return value
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder's ``.lock`` as its only writer; the system releases it when the process ends, however it ends.
+
+    Raises
+    ------
+    BadInput
+        Where another process holds it.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(
+                where=folder,
+                expected="no other writer",
+                found="another process that is writing here",
+                remedy="wait for it to end, or choose another folder",
+            ) from error
+        yield
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
