@@ -66,7 +66,7 @@ class Frame:
             scaled = (self.resize, max(int(self.resize * width / height), self.resize))
         else:
             scaled = (max(int(self.resize * height / width), self.resize), self.resize)
-        offset = tuple(int(round((s - f) / 2.0)) for s, f in zip(scaled, self.size, strict=True))
+        offset = tuple(round((s - f) / 2) for s, f in zip(scaled, self.size, strict=True))
         return Placement((height, width), (height, width), (0, 0), scaled, offset, self)
 
     def _place_pad(self, height: int, width: int) -> Placement:
@@ -107,6 +107,12 @@ class Placement:
         padded[top : top + height, left : left + width] = mask
         return self._cut(_scale(padded, self.scaled, "nearest")).astype(bool)
 
+    def share_inside(self, mask: np.ndarray) -> float:
+        """Return the share of the True pixels of a (H, W) bool mask whose centres lie in the model frame, [0, 1]."""
+        self._check(mask)
+        rows, columns = ((a >= -0.5) & (a < size - 0.5) for a, size in zip(self._axes(), self.frame.size, strict=True))
+        return float(mask[np.ix_(rows, columns)].sum() / max(mask.sum(), 1))
+
     def heatmap_on_original(self, heatmap: np.ndarray) -> np.ndarray:
         """Return a frame-sized heatmap on the original: (H, W) float32 from (h, w), bilinear, NaN outside the crop."""
         if heatmap.shape != self.frame.size:
@@ -120,10 +126,7 @@ class Placement:
     def _sample_on_original(self, values: np.ndarray, *, linear: bool) -> np.ndarray:
         import cv2
 
-        axes = []
-        for k in (0, 1):
-            centre = np.arange(self.original[k], dtype=np.float64) + 0.5 + self.margin[k]
-            axes.append(centre * self.scaled[k] / self.padded[k] - 0.5 - self.offset[k])
+        axes = self._axes()
         inside = [(a >= -0.5) & (a < size - 0.5) for a, size in zip(axes, values.shape, strict=True)]
         y, x = (np.clip(a, 0, size - 1) for a, size in zip(axes, values.shape, strict=True))
         if not linear:
@@ -132,6 +135,15 @@ class Placement:
         flag = cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST
         moved = cv2.remap(np.ascontiguousarray(values, np.float32), columns, rows, flag)
         return np.where(inside[0][:, None] & inside[1][None, :], moved, np.nan if linear else 0.0).astype(np.float32)
+
+    def _axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the frame coordinates (y, x) of the original's pixel centres; pixel k spans [k - 0.5, k + 0.5)."""
+        return tuple(
+            (np.arange(length) + 0.5 + margin) * scaled / padded - 0.5 - offset
+            for length, margin, scaled, padded, offset in zip(
+                self.original, self.margin, self.scaled, self.padded, self.offset, strict=True
+            )
+        )
 
     def _check(self, picture: np.ndarray) -> None:
         if picture.shape[:2] != self.original:

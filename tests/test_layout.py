@@ -1,0 +1,102 @@
+"""The order in which modules may import each other, and the one home of each third party (DESIGN 4)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "xai_core"
+GROUND = {"errors", "types", "geometry", "files", "imagenet_classes"}
+BELOW = {
+    **dict.fromkeys(GROUND, GROUND),
+    "datasets": GROUND,
+    "models": GROUND,
+    "scores": GROUND,
+    "training": GROUND | {"datasets", "models", "scores"},
+    "explainers": GROUND | {"models"},
+    "runs": GROUND | {"datasets", "models", "scores", "explainers"},
+    "report": GROUND | {"datasets", "scores", "runs"},
+    "cli": GROUND | {"datasets", "models", "scores", "training", "explainers", "runs", "report"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+HOMES = {
+    "streamlit": ("xai_core/ui/", "pages/", "app.py"),
+    "torch": ("xai_core/models/", "xai_core/training/", "xai_core/explainers/", "xai_core/runs/pipeline.py"),
+    "timm": ("xai_core/models/", "xai_core/training/"),
+    "torchvision": ("xai_core/models/", "xai_core/training/"),
+    "cv2": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/report/"),
+    "PIL": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/report/"),
+    "matplotlib": ("xai_core/training/", "xai_core/report/"),
+}
+ONE_ADAPTER = ("pytorch_grad_cam", "lime", "captum", "loky")
+HEAVY = {"torch", "torchvision", "timm", "pandas", "sklearn", "scipy", "skimage", "cv2", "PIL", "matplotlib", "pyarrow"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+    """Yield the dotted names that a file imports when it runs: imports for type checking alone are left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_only else ast.walk(tree)
+    skipped = {id(node) for block in ast.walk(tree) if _type_checking(block) for node in ast.walk(block)}
+    for node in nodes:
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            if node.module == "xai_core":
+                yield from (f"xai_core.{alias.name}" for alias in node.names)
+
+
+def _type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def area(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    allowed = BELOW[area(path)] | {area(path)}
+    for name in imports(path):
+        if name.startswith("xai_core."):
+            assert name.split(".")[1] in allowed | {"__version__"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_third_parties_stay_at_home(path):
+    place = path.relative_to(ROOT).as_posix()
+    for name in imports(path):
+        homes = HOMES.get(name.split(".")[0])
+        assert homes is None or place.startswith(homes), f"{place} imports {name}, whose home is {homes}"
+
+
+@pytest.mark.parametrize("package", ONE_ADAPTER)
+def test_one_adapter_each(package):
+    users = {str(p.relative_to(ROOT)) for p in modules() if any(n.split(".")[0] == package for n in imports(p))}
+    assert len(users) <= 1, users
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_imports_are_inside_functions(path):
+    assert not {name.split(".")[0] for name in imports(path, top_only=True)} & HEAVY
+
+
+def test_scores_import_no_arrays_at_the_top():
+    for path in (PACKAGE / "scores").glob("*.py"):
+        assert not {"numpy", "torch"} & {name.split(".")[0] for name in imports(path, top_only=True)}, path
+
+
+def test_modules_are_short():
+    too_long = {str(p.relative_to(ROOT)): n for p in modules() if (n := len(p.read_text().splitlines())) > 300}
+    assert not too_long

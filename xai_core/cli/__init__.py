@@ -1,0 +1,61 @@
+"""The command line: results to stdout, progress and log lines to stderr (DESIGN 5).
+
+Exit 0 done, 1 the gate did not pass, 2 bad input in one line: what was expected, what was found, what to do.
+Each command is one module with ``HELP``, ``arguments(parser)`` and ``run(options)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from xai_core.errors import BadInput
+
+COMMANDS = {
+    "check": "list every problem in a data set",
+    "train": "train a classifier on a data set",
+    "explain": "explain every sample of a data set and score the explanations",
+    "summary": "sum up a run: metrics, scores with chance levels, patterns",
+    "demo": "the main job on the synthetic sample data",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code of the command that `arguments` (those of the process by default) name."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _Parser(
+        prog="python -m xai_core", description="Is an image classifier right for the right reasons?", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, help_ in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=help_,
+            description=help_,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in arguments[:1]:
+            import_module(f"xai_core.cli.{name}").arguments(command)
+    options = parser.parse_args(arguments)
+    try:
+        return import_module(f"xai_core.cli.{options.command}").run(options)
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept: go on with --resume", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of stdout has left (`| head`): nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,38 @@
+"""The arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add DATA, with the formats in the epilogue."""
+    from xai_core.datasets import FORMATS
+
+    parser.add_argument("data", metavar="DATA", help="FORMAT:PATH, with options behind '?' (below)")
+    lines = ["data sets:"]
+    for name, described in FORMATS.items():
+        lines.append(f"  {name:<10} {described.title}")
+        lines += [f"             ?{option}= {help_}" for option, help_ in described.options.items()]
+    parser.epilog = "\n".join([*([parser.epilog] if parser.epilog else []), *lines])
+
+
+def positive_int(text: str) -> int:
+    """Return a whole number above zero; argparse turns the error into a line."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above zero")
+    return value
+
+
+def batch_size(text: str) -> int | str:
+    """Return a whole number above zero, or 'auto'."""
+    return text if text == "auto" else positive_int(text)
+
+
+def probability(text: str) -> float:
+    """Return a number in [0, 1]."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
