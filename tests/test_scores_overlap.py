@@ -138,21 +138,11 @@ def test_pointing_game_and_energy_by_hand():
     heatmaps[3] = -1  # nothing above 0
     ground_truth = np.zeros((5, 3, 4), dtype=bool)
     ground_truth[:, :2, 1:3] = True
-    game, energy = pointing_game(heatmaps, ground_truth), energy_inside(heatmaps, ground_truth)
-    np.testing.assert_array_equal(game["pointing_game"], [1, 0, 0.5, np.nan, np.nan])
-    assert game["undefined"]["pointing_game"].tolist() == ["", "", "", "empty_explanation", "empty_explanation"]
-    np.testing.assert_array_equal(energy["energy_inside"], [0.25, 0, 0.5, 4 / 12, np.nan])
-    assert energy["undefined"]["energy_inside"].tolist() == ["", "", "", "", "empty_explanation"]
-
-
-def test_scores_of_heatmaps_without_annotation_are_those_of_explanation_coverage():
-    heatmaps = np.stack([np.eye(3, 5), np.zeros((3, 5))])
-    nothing = np.zeros((2, 3, 5), dtype=bool)
-    for score in (pointing_game, energy_inside):
-        answer = score(heatmaps, nothing)
-        name = score.__name__
-        np.testing.assert_array_equal(answer[name], [0, np.nan])
-        assert answer["undefined"][name].tolist() == ["", "both_empty"]
+    np.testing.assert_array_equal(pointing_game(heatmaps, ground_truth), [1, 0, 0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(energy_inside(heatmaps, ground_truth), [0.25, 0, 0.5, 4 / 12, np.nan])
+    # Without annotation they are 0, as explanation coverage is.
+    np.testing.assert_array_equal(pointing_game(heatmaps, ground_truth & False), [0, 0, 0, np.nan, np.nan])
+    np.testing.assert_array_equal(energy_inside(heatmaps, ground_truth & False), [0, 0, 0, 0, np.nan])
 
 
 def test_scores_of_heatmaps_do_not_depend_on_the_batch_nor_on_the_kind():
@@ -160,17 +150,17 @@ def test_scores_of_heatmaps_do_not_depend_on_the_batch_nor_on_the_kind():
     heatmaps = generator.standard_normal((7, 61, 83)).astype(np.float32)
     ground_truth = generator.random((7, 61, 83)) < 0.3
     for score in (pointing_game, energy_inside):
-        name = score.__name__
-        whole = score(heatmaps, ground_truth)[name]
-        alone = [score(heatmaps[i : i + 1], ground_truth[i : i + 1])[name][0] for i in range(7)]
-        tensor = score(torch.from_numpy(heatmaps), torch.from_numpy(ground_truth))[name]
+        whole = score(heatmaps, ground_truth)
+        alone = [score(heatmaps[i : i + 1], ground_truth[i : i + 1])[0] for i in range(7)]
+        tensor = score(torch.from_numpy(heatmaps), torch.from_numpy(ground_truth))
+        assert isinstance(tensor, torch.Tensor)
         assert whole.tolist() == alone == tensor.tolist()
 
 
 def test_energy_of_a_region_is_its_explanation_coverage():
     generator = np.random.default_rng(5)
     ground_truth, explanation = generator.random((2, 9, 13, 7)) < 0.4
-    energy = energy_inside(explanation.astype(np.float32), ground_truth)["energy_inside"]
+    energy = energy_inside(explanation.astype(np.float32), ground_truth)
     np.testing.assert_allclose(energy, coverage(ground_truth, explanation)[EC], rtol=1e-15)
 
 

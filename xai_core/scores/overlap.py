@@ -54,8 +54,8 @@ def _ratio(xp: Any, above: Any, below: Any) -> Any:
     return xp.where(below == 0, xp.nan, above / xp.where(below == 0, xp.ones_like(below), below))
 
 
-def pointing_game(heatmaps: Any, ground_truth: Any) -> dict[str, Any]:
-    """Return whether the peak of each heatmap lies in the annotation: ``pointing_game`` (N,) and ``undefined``.
+def pointing_game(heatmaps: Any, ground_truth: Any) -> Any:
+    """Return whether the peak of each heatmap lies in the annotation: (N,) float64, of the kind that came in.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def pointing_game(heatmaps: Any, ground_truth: Any) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``pointing_game``: (N,) float64, 1 where the highest pixel is inside, 0 where it is outside; NaN with the
-        reason ``empty_explanation`` (``both_empty``) where the map is constant or has nothing above 0. The annotation
-        alone empty gives 0, as explanation coverage does: this is the explanation coverage of the peak.
+    (N,) float64
+        1 where the highest pixel is inside, 0 where it is outside (so too where the annotation is empty: this is the
+        explanation coverage of the peak). NaN for one reason alone: the map is constant or has nothing above 0, an
+        empty explanation.
 
     Notes
     -----
@@ -78,16 +78,18 @@ def pointing_game(heatmaps: Any, ground_truth: Any) -> dict[str, Any]:
     coverage, for a torus shift of the map shifts its peak.
     """
     check_heatmaps(heatmaps, ground_truth=ground_truth)
+    import numpy as np
+
     flat, inside = _flat(heatmaps), _flat(ground_truth)
     peak = flat.max(axis=1, keepdims=True)
     at_peak = flat == peak
     blank = (peak[:, 0] <= 0) | at_peak.all(axis=1)
     share = (at_peak & inside).sum(axis=1) / at_peak.sum(axis=1)
-    return _of_heatmaps("pointing_game", share, blank, inside, heatmaps)
+    return like(np.where(blank, np.nan, share), heatmaps)
 
 
-def energy_inside(heatmaps: Any, ground_truth: Any) -> dict[str, Any]:
-    """Return the share of |evidence| that lies in the annotation: ``energy_inside`` (N,) and ``undefined``.
+def energy_inside(heatmaps: Any, ground_truth: Any) -> Any:
+    """Return the share of |evidence| that lies in the annotation: (N,) float64, of the kind that came in.
 
     Parameters
     ----------
@@ -97,19 +99,17 @@ def energy_inside(heatmaps: Any, ground_truth: Any) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``energy_inside``: (N,) float64 in [0, 1] = sum(GT * |S|) / sum(|S|), the explanation coverage of a
-        continuous map in the CHI 2022 library; NaN with the reason ``empty_explanation`` (``both_empty``) where the
-        map is zero everywhere. The annotation alone empty gives 0.
+    (N,) float64
+        In [0, 1]: sum(GT * |S|) / sum(|S|), the explanation coverage of a continuous map in the CHI 2022 library; 0
+        where the annotation is empty. NaN for one reason alone: the map is 0 everywhere, an empty explanation.
     """
     check_heatmaps(heatmaps, ground_truth=ground_truth)
     import numpy as np
 
     flat, inside = np.abs(_flat(heatmaps).astype(np.float64)), _flat(ground_truth)
     total = flat.sum(axis=1)
-    blank = total == 0
-    share = np.where(inside, flat, 0.0).sum(axis=1) / np.where(blank, 1.0, total)
-    return _of_heatmaps("energy_inside", share, blank, inside, heatmaps)
+    share = np.where(inside, flat, 0.0).sum(axis=1) / np.where(total == 0, 1.0, total)
+    return like(np.where(total == 0, np.nan, share), heatmaps)
 
 
 def _flat(images: Any) -> Any:
@@ -118,10 +118,3 @@ def _flat(images: Any) -> Any:
 
     count, height, width = images.shape
     return np.ascontiguousarray(to_numpy(images)).reshape(count, height * width)
-
-
-def _of_heatmaps(name: str, values: Any, blank: Any, inside: Any, original: Any) -> dict[str, Any]:
-    import numpy as np
-
-    reasons = undefined("explanation_coverage", blank, ~inside.any(axis=1))
-    return {name: like(np.where(blank, np.nan, values), original), "undefined": {name: reasons}}
