@@ -23,7 +23,7 @@ from xai_core.types import DataSet
 if TYPE_CHECKING:
     import torch
 
-    from xai_core.explainers import Explanation
+    from xai_core.explainers import Description, Explanation
     from xai_core.models import Classifier
 
 
@@ -87,24 +87,27 @@ def explain_dataset(
     A sample that cannot be read, or has no label where the target is the label, becomes a record with status
     ``error``; the run goes on. The content of a run depends on its settings alone (SPEC.md).
     """
+    import torch
+
     samples = choose(dataset, split, limit, sample_seed)
     folders = [Path(out)] if len(targets) == 1 else [Path(out) / folder_name(target) for target in targets]
+    began = _began(folders[0]) if resume else {}
+    shape = began.get("batch_size", 0) if batch_size == "auto" else batch_size
+    torch.set_num_threads(threads := threads or began.get("threads") or default_threads())
+    step = Step(
+        classifier,
+        dataset,
+        method,
+        parameters or {},
+        targets,
+        threshold=threshold,
+        seed=seed,
+        batch_size=shape or classifier.fastest_batch_size(),
+        threads=threads,
+    )
     with ExitStack() as stack:
         for folder in folders:
             stack.enter_context(exclusive(folder))
-        began = _began(folders[0]) if resume else {}
-        shape = began.get("batch_size", 0) if batch_size == "auto" else batch_size
-        step = Step(
-            classifier,
-            dataset,
-            method,
-            parameters or {},
-            targets,
-            threshold=threshold,
-            seed=seed,
-            batch_size=shape or classifier.fastest_batch_size(),
-            threads=threads or began.get("threads") or default_threads(),
-        )
         chosen = {"split": split, "limit": limit, "sample_seed": sample_seed, "classifier": model}
         writers = [
             RunWriter(
@@ -150,17 +153,12 @@ class Step:
         batch_size: int,
         threads: int,
     ) -> None:
-        import torch
-
-        from xai_core import explainers
-
-        torch.set_num_threads(threads)
         self.classifier, self.dataset, self.batch_size = classifier, dataset, batch_size
         self.names = classifier.class_names
         self.places = class_places(dataset, classifier)
         self.positive = positive_place(dataset, self.places, len(self.names))
         self.method, self.seed, self.threshold = method, seed, threshold
-        description = explainers.describe(method)
+        description = _described(method)
         self.parameters, self.rule = description.settle(parameters), description.default_rule
         self.layer = self.parameters.get("layer", "") or classifier.cam_layer if "layer" in self.parameters else None
         self.targets = [_checked_target(target, self.names) for target in targets]
@@ -254,6 +252,14 @@ class Step:
         if target == "label" and label < 0:
             return row | {"status": "error", "error": "no label, which is the target asked for"}
         return row | {"status": "ok", "error": ""} | records.of_explanation(explanation, place, self.names)
+
+
+def _described(method: str) -> Description:
+    from xai_core.explainers import METHODS
+
+    if method not in METHODS:
+        raise BadInput(where="method", expected=", ".join(METHODS), found=repr(method), remedy="choose one of them")
+    return METHODS[method]
 
 
 def _began(folder: Path) -> dict:

@@ -131,7 +131,8 @@ def _ground_truth(sample: Sample, placement: Placement) -> dict:
 
 def _read_cache(path: Path) -> tuple | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here: numpy leaves the file of a damaged archive open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             height, width = stored["size"].tolist()
             return (height, width), stored["frame"], stored.get("segments")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

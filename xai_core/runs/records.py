@@ -35,6 +35,8 @@ def of_sample(prepared: Prepared, position: int, root: Path, label: int, class_n
         "annotation_kept": prepared.annotation_kept,
         "region_area": None if region is None else float(region.mean()),
         "region": rows.encode_region(region),
+        "predicted_index": -1,
+        "target_index": -1,
         "metadata": json.dumps(dict(sample.metadata), sort_keys=True, ensure_ascii=False),
     }
 

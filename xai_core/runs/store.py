@@ -54,15 +54,13 @@ class RunWriter:
                     remedy="go on with it by --resume, or choose another folder",
                 )
             _same_settings(self.folder, read_json(stored), json.loads(json.dumps(self.settings)))
-        else:
-            if any(path.name != ".lock" for path in self.folder.glob("*")):
-                raise BadInput(
-                    where=self.folder,
-                    expected="an empty folder, or one with a run",
-                    found="a folder with other files in it",
-                    remedy="choose another folder",
-                )
-            write_json(stored, self.settings)
+        elif any(path.name != ".lock" for path in self.folder.glob("*")):
+            raise BadInput(
+                where=self.folder,
+                expected="an empty folder, or one with a run",
+                found="a folder with other files in it",
+                remedy="choose another folder",
+            )
         for leftover in self.folder.rglob(".*.tmp"):
             leftover.unlink()
         self._started = time.time()
@@ -83,15 +81,22 @@ class RunWriter:
         import pyarrow as pa
 
         done = self.done
+        self._write_settings()
         table = pa.Table.from_pylist(list(records), schema=rows.schema())
         number = 1 + max((int(file.name[:5]) for file in self._files), default=-1)
         self._files.append(_write_part(self.parts, number, table))
         done.update(table["sample_id"].to_pylist())
 
+    def _write_settings(self) -> None:
+        """Write the settings with the first part: a request that fails before it leaves no run behind."""
+        if not (self.folder / "settings.json").exists():
+            write_json(self.folder / "settings.json", self.settings)
+
     def finish(self) -> Run:
         """Return the finished run after writing records.parquet and, last, the manifest."""
         import pyarrow.parquet as pq
 
+        self._write_settings()
         table = _records_in_order(self._files)
         records = self.folder / "records.parquet"
         write_atomic(records, lambda temporary: pq.write_table(table, temporary, compression="zstd"))

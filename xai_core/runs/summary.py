@@ -187,11 +187,12 @@ def _plain(estimate: intervals.Estimate) -> dict:
 
 
 def _tertiles(area: pd.Series) -> pd.Series:
+    """Return the third of the annotated area that each record lies in, with its bounds, in order; NA without area."""
     import pandas as pd
 
-    if area.notna().sum() < 3 or area.nunique() < 3:
+    groups, edges = metrics.tertiles(area.to_numpy(float))
+    if edges is None or area.nunique() < 3:
         return pd.Series(pd.NA, index=area.index, dtype="object")
-    edges = np.quantile(area.dropna(), [1 / 3, 2 / 3])
-    names = [f"1 small (< {edges[0]:.3f})", f"2 middle (to {edges[1]:.3f})", f"3 large (> {edges[1]:.3f})"]
-    tertile = np.digitize(area.fillna(0).astype(float), edges)
-    return pd.Series(np.array(names, object)[tertile], index=area.index).where(area.notna())
+    low, high = edges
+    names = {"small": f"small (to {low:.3f})", "middle": f"middle (to {high:.3f})", "large": f"large (over {high:.3f})"}
+    return pd.Series(groups, index=area.index).map(names).astype(pd.CategoricalDtype([*names.values()], ordered=True))
