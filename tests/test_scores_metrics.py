@@ -125,6 +125,17 @@ def test_specificity_at_sensitivity_by_hand():
     assert found["specificity_at_sensitivity_95"]["value"] == pytest.approx(0.8)
     assert found["specificity_at_sensitivity_98"]["value"] == pytest.approx(0.3)
     assert found["specificity_at_sensitivity_99"]["value"] == pytest.approx(0.3)
+    positive = labels == 1
+    curve = resampling.curve(np.ones((1, 30)), positive, *resampling.descending(p))
+    assert resampling.specificity_at(*curve, 0.95)[0] == pytest.approx(0.8)  # 19 of 20 reach 0.95, no more is asked
+
+
+def test_specificity_at_sensitivity_reads_the_whole_curve():
+    """With ties of one positive and one negative the thinned curve of scikit-learn has only its two ends."""
+    p, labels = np.repeat(np.linspace(0.9, 0.1, 20), 2), np.tile([0, 1], 20)
+    found = metrics.evaluate(labels, np.stack([1 - p, p], axis=1), positive=1, resamples=20)
+    assert found["specificity_at_sensitivity_95"]["value"] == pytest.approx(0.05)
+    assert found["specificity_at_sensitivity_98"]["value"] == pytest.approx(0.0)
 
 
 def test_interval_of_auc_agrees_with_the_normal_theory():

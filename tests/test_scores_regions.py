@@ -55,6 +55,11 @@ def test_half_takes_the_upper_half_of_the_range(heatmaps):
         np.testing.assert_array_equal(taken, expected)
 
 
+def test_half_takes_the_middle_itself():
+    heatmap = np.array([[[-1.0, 1.0, 0.0, 2.0, 3.0]]])
+    assert regions.take("half", heatmap)[0, 0].tolist() == [False, True, False, True, True]
+
+
 @settings(deadline=None)
 @given(MAPS, st.sampled_from([0.0001, 0.1, 0.25, 0.5, 1.0]))
 def test_top_share_equals_a_stable_sort(heatmaps, share):
