@@ -37,7 +37,7 @@ def make_dataset(root: Path, n: int = 12, seed: int = 0) -> DataSet:
     (root / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
     samples.append(Sample("broken", root / "broken.png", 0, "test"))
     tall = _sample(root, "mask_size", seed, n)
-    Image.fromarray(np.zeros((9, 7), np.uint8)).save(root / "mask_size_mask.png")
+    Image.fromarray(np.full((9, 7), 255, np.uint8)).save(root / "mask_size_mask.png")
     samples.append(tall)
     bare = _sample(root, "bare", seed, n + 1)
     samples.append(Sample("bare", bare.image, 1, "test"))
@@ -64,21 +64,25 @@ def _sample(root: Path, name: str, seed: int, k: int, size: tuple[int, int] = (5
     return Sample(name, root.resolve() / f"{name}.png", k % 2, "test", annotation, metadata=metadata)
 
 
-def tiny_classifier(seed: int = 0, *, frame: Frame | None = None, precision: str = "float32") -> Classifier:
-    """Return a two-class network of a few thousand weights for frames of 40 x 64."""
+def tiny_network():
+    """Return a two-class network of a few thousand weights, named in specs as import:runs_fixtures:tiny_network."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(8, 16, 3, 2, 1),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 2),
+    )
+
+
+def tiny_classifier(seed: int = 0, *, frame: Frame | None = None) -> Classifier:
+    """Return `tiny_network` with random weights as a classifier for frames of 40 x 64."""
     import torch
 
     torch.manual_seed(seed)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, 2, 1),
-        torch.nn.ReLU(inplace=True),
-        torch.nn.Conv2d(8, 16, 3, 2, 1),
-        torch.nn.ReLU(inplace=True),
-        torch.nn.AdaptiveAvgPool2d(1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(16, 2),
-    )
     preprocessing = Preprocessing(frame or Frame(SIZE, "crop", 64))
-    return Classifier(
-        network, preprocessing, CLASSES, {"source": "test"}, cam_layer="3", device="cpu", precision=precision
-    )
+    return Classifier(tiny_network(), preprocessing, CLASSES, {"source": "test"}, cam_layer="3", device="cpu")

@@ -51,8 +51,7 @@ def score(run: Run, rule: str | None = None, *, workers: int = 0) -> Path:
     BadInput
         Where the rule does not exist, or does not fit the run's maps.
     """
-    rule = rule or run.settings["region_rule"]
-    region_rules.parse(rule)
+    rule = str(region_rules.parse(rule or run.settings["region_rule"]))
     path = run.folder / "scores" / f"{rule.replace(':', '-')}.parquet"
     receipt = path.with_suffix(".json")
     if path.exists() and receipt.exists() and read_json(receipt)["sha256"] == sha256_of(path):
