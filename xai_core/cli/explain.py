@@ -45,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
     from xai_core.models import load
     from xai_core.runs import explain_dataset
 
-    parameters = _parameters(options.set, METHODS[options.method])
+    parameters, targets = _parameters(options.set, METHODS[options.method]), _targets(options.target)
     dataset = open_dataset(options.data)
     runs = explain_dataset(
         dataset,
         load(options.model, device=options.device, precision=options.precision),
         options.method,
         options.out,
-        targets=_targets(options.target),
+        targets=targets,
         split=options.split,
         limit=options.limit,
         sample_seed=options.sample_seed,

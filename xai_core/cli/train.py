@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
 
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     out = Path(options.out)
-    card = train(open_dataset(options.data), recipe, out, resume=options.resume, progress=Progress("steps"))
+    dataset = open_dataset(options.data)
+    card = train(dataset, recipe, out, resume=options.resume, progress=Progress("steps"), say=say)
     if options.json:
         print_json(card)
     else:

@@ -163,6 +163,9 @@ class Step:
         self.layer = self.parameters.get("layer", "") or classifier.cam_layer if "layer" in self.parameters else None
         self.targets = [_checked_target(target, self.names) for target in targets]
         self.positions = {sample.id: place for place, sample in enumerate(dataset.samples)}
+        # a method that perturbs passes each image through the network hundreds of times: few at once, so that progress
+        # is seen and little is lost when the process dies
+        self.images = min(batch_size, 4) if description.segmentation else batch_size
         self.preparation = Preparation(classifier.preprocessing.frame, description.segmentation, cache_folder())
         self.settings = self._settings(threads)
         self._provenance = {

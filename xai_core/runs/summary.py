@@ -66,7 +66,7 @@ def summarise(run: Run, *, rule: str | None = None, threshold: float | None = No
         annotated area), and what identifies the run.
     """
     table = table_of(run, rule, threshold)
-    by = {"label": table["label"].fillna("unlabelled"), "lesion_area": _tertiles(table["annotation_area"])}
+    by = {"label": table["label"].fillna("unlabelled"), "annotated_area": _tertiles(table["annotation_area"])}
     exclusive = Counter(table["pattern"])
     return {
         **_identity(run, rule, threshold),

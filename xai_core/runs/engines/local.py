@@ -29,11 +29,11 @@ def run(
 
     A writer is handed only rows that it lacks. `progress` is called with the number of samples done.
     """
-    ahead = max(2 * step.batch_size, 4 * workers)
+    ahead = max(2 * step.images, 4 * workers)
     stream = over_processes(preparation, samples, workers=workers, ahead=ahead)
     waiting: list[list[dict]] = [[] for _ in writers]
     done = 0
-    for batch in _batches(stream, step.batch_size):
+    for batch in _batches(stream, step.images):
         for writer, rows, fresh in zip(writers, waiting, step(batch), strict=True):
             rows += [row for row in fresh if row["sample_id"] not in writer.done]
         _write_full(writers, waiting, part_size)
