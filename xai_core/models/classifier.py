@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xai_core.geometry import Frame
+from xai_core.models.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +92,8 @@ class Classifier:
         self.preprocessing, self.class_names = preprocessing, tuple(class_names)
         self.architecture, self.cam_layer, self.precision = dict(architecture), cam_layer, precision
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.lock = threading.RLock()
         self.digest = digest_of(network.state_dict(), self.description)
         self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
@@ -130,8 +133,13 @@ class Classifier:
         expected = (*self.preprocessing.frame.size, 3)
         if frames.dtype != torch.uint8 or tuple(frames.shape[1:]) != expected:
             raise ValueError(f"frames are (N, {expected}) uint8, not {tuple(frames.shape)} {frames.dtype}")
+        return self.normalise_pixels(frames.to(self.device).permute(0, 3, 1, 2).to(torch.float32))
+
+    def normalise_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return a batch for the network from (N, 3, h, w) float32 RGB values in [0, 255] on the device."""
+        import torch
+
         scale, shift = self._scale_and_shift
-        pixels = frames.to(self.device).permute(0, 3, 1, 2).to(torch.float32)
         return torch.addcmul(shift, pixels, scale).contiguous(memory_format=torch.channels_last)
 
     def logits(self, batch: torch.Tensor) -> torch.Tensor:

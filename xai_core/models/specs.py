@@ -52,7 +52,7 @@ def load(spec: str | Path, *, device: str | None = None, precision: str = "float
     name, _, query = rest.partition("?")
     options = parse_options(query, text)
     classes = _class_names(options.get("classes"), source, name, text)
-    own = {k: _value(v) for k, v in options.items() if k not in OWN_KEYS}
+    own = {k: as_value(v) for k, v in options.items() if k not in OWN_KEYS}
     described = architectures.architecture(source, name, len(classes), own)
     network = architectures.build(described)
     _fill(network, source, name, options.get("weights"), text)
@@ -168,7 +168,7 @@ def check_class_names(names: tuple[str, ...], where: object) -> None:
         raise _bad(where, "two or more class names, each once", found, "correct classes=")
 
 
-def _value(text: str) -> object:
+def as_value(text: str) -> object:
     """Return a number or truth value where the text is one, else the text: options reach Python callables."""
     words = {"True": True, "False": False, "None": None}
     try:

@@ -1,0 +1,6 @@
+"""Training: from a data set and a recipe to a model folder. Nothing here imports torch until it trains."""
+
+from xai_core.training.door import train
+from xai_core.training.recipe import Recipe
+
+__all__ = ["Recipe", "train"]
