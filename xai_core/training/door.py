@@ -85,7 +85,11 @@ def train(
         if (out / CARD).is_file():
             return _ended(out, recipe, resume=resume)
         _make_room(out)
+        if not dataset.only("validation").samples:
+            say("setting a validation part aside: images are read once to keep near-duplicates together")
         dataset = datasets.with_validation(dataset, share=recipe.validation_share, seed=recipe.split_seed)
+        if dataset.split_note:
+            say(dataset.split_note)
         settings = begin(out, _settings(dataset, recipe), resume=resume)
         with _machine(settings["threads"]):
             complete = _train(dataset, recipe, out, settings, Tellers(progress, say), save_seconds)

@@ -68,18 +68,17 @@ def restore_progress(folder: Path, module: torch.nn.Module, optimiser: torch.opt
     for name, parameter in module.named_parameters():
         kept = {slot: tensors[f"{slot}/{name}"] for slot in _SLOTS if f"{slot}/{name}" in tensors}
         if kept:
-            moments = {k: v.to(parameter.device).contiguous(memory_format=_format(parameter)) for k, v in kept.items()}
-            optimiser.state[parameter] = moments | {"step": kept["step"]}
+            optimiser.state[parameter] = {k: v if k == "step" else _like(parameter, v) for k, v in kept.items()}
     with safe_open(path, "pt") as file:
         note = file.metadata()
     return Progress(int(note["step"]), float(note["loss"]), json.loads(note["history"]))
 
 
-def _format(parameter: torch.Tensor) -> torch.memory_format:
+def _like(parameter: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
+    """Return the moment on the parameter's device and in its memory layout: bits may depend on both."""
     import torch
 
-    is_image_kernel = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if is_image_kernel else torch.contiguous_format
+    return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(moment).detach()
 
 
 def begin(folder: Path, settings: dict, *, resume: bool) -> dict:
