@@ -85,9 +85,9 @@ def _browns(
 def _area(
     rng: np.random.Generator, canvas: Canvas, outline: Outline, taken: np.ndarray, soft: float, eccentric: float
 ) -> np.ndarray:
-    """Return the weight of one further colour, (H, W): a patch of an eighth to a quarter of the lesion, on free ground.
+    """Return the weight of one further colour, (H, W): a spot of a tenth to a fifth of the lesion.
 
-    The patch lies off the centre the more, the more eccentric (0 to 1) the lesion is.
+    The spot lies off the centre the more, the more eccentric (0 to 1) the lesion is.
     """
     free = outline.mask & (taken < 0.5)
     share = rng.uniform(0.1, 0.22)
