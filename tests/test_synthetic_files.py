@@ -48,7 +48,7 @@ def test_the_shipped_set_fits_its_budget():
 
 
 def test_shipped_pixels_are_drawn_anew(rows):
-    """Every label, split and kind of artefact is in the tenth that is drawn again.
+    """Every label, split and kind of artefact is among those drawn again.
 
     Tolerance: another CPU may round a few pixels in 100,000 to the neighbouring level.
     """

@@ -47,7 +47,7 @@ def test_the_lesion_is_one_piece_whole_within_the_picture_and_of_the_recorded_ar
 def test_the_mask_is_where_the_colour_changes():
     cv2 = pytest.importorskip("cv2")
     fitting = 0
-    bare = [one for one in generate(60, SEED, patches=False, size=(72, 96)) if clear(one)]
+    bare = [one for one in generate(48, SEED, patches=False, size=(72, 96)) if clear(one)]
     for one in bare:
         ring = cv2.dilate(one.mask.astype(np.uint8), np.ones((11, 11))).astype(bool)
         skin = np.median(one.image[~ring], axis=0)
@@ -101,7 +101,7 @@ def test_each_colour_brings_its_hue():
         pixels = one.image[one.mask].astype(float)
         return np.quantile((pixels[:, 2] + 10) / (pixels[:, 0] + 10), 0.95)
 
-    many = [one for one in generate(80, SEED, patches=False, size=(72, 96)) if one.metadata["skin_tone"] <= 3]
+    many = [one for one in generate(60, SEED, patches=False, size=(72, 96)) if one.metadata["skin_tone"] <= 3]
     for name, hue in (("red", reddest), ("blue_grey", bluest)):
         got = {
             found: np.median([hue(o) for o in many if (name in o.metadata["colour_names"]) == found])
