@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from xai_core.datasets.format import Format, folder, inside, pictures, problem
@@ -32,39 +33,43 @@ def read(path: Path, options: Mapping[str, str]) -> DataSet:
     if not lists:
         expected = f"{_LIST.format('Training')} or {_LIST.format('Test')} (or Part3B)"
         raise BadInput(where=path, expected=expected, found="neither", remedy="add the official ground truth")
-    metadata = _read_metadata(root / "metadata.csv")
     samples: dict[str, Sample] = {}
     problems: list[Problem] = []
     for split, file in lists.items():
-        images, masks = _find_pictures(root, _WORDS[split])
-        for number, name, value in _read_list(file):
-            try:
-                _refuse_second(name, samples, file, number)
-                image = _find_image(root, name, images, f"{file.name}, line {number}")
-            except SampleError as error:
-                problems.append(problem(error, root))
-                continue
-            label = _parse_label(value)
-            if label is None:
-                problems.append(problem(_unknown_label(file, number, name, value), root))
-            annotation = None
-            try:
-                annotation = _find_mask(root, name, masks)
-            except SampleError as error:
-                problems.append(problem(error, root))
-            samples[name] = Sample(name, image, label, split, annotation, metadata=metadata.get(name, {}))
-    note = f"{' and '.join(lists)} as published with ISIC 2016"
+        _read_split(root, split, file, samples, problems)
+    metadata = _read_metadata(root / "metadata.csv")
     return DataSet(
         spec=f"isic2016:{path}",
         root=root,
         class_names=CLASS_NAMES,
-        samples=tuple(samples.values()),
+        samples=tuple(replace(s, metadata=metadata.get(s.id, {})) for s in samples.values()),
         problems=tuple(problems),
         positive=CLASS_NAMES.index("malignant"),
         clinical=True,
         bands="lesions",
-        split_note=note,
+        split_note=f"{' and '.join(lists)} as published with ISIC 2016",
     )
+
+
+def _read_split(root: Path, split: str, file: Path, samples: dict[str, Sample], problems: list[Problem]) -> None:
+    """Add the samples that one list names to `samples`, by id, and what is wrong to `problems`."""
+    images, masks = _find_pictures(root, _WORDS[split])
+    for number, name, value in _read_list(file):
+        try:
+            _refuse_second(name, samples, file, number)
+            image = _find_image(root, name, images, f"{file.name}, line {number}")
+        except SampleError as error:
+            problems.append(problem(error, root))
+            continue
+        label = _parse_label(value)
+        if label is None:
+            problems.append(problem(_unknown_label(file, number, name, value), root))
+        annotation = None
+        try:
+            annotation = _find_mask(root, name, masks)
+        except SampleError as error:
+            problems.append(problem(error, root))
+        samples[name] = Sample(name, image, label, split, annotation)
 
 
 def _find_list(root: Path, word: str) -> Path | None:

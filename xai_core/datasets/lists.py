@@ -11,9 +11,9 @@ from pathlib import Path
 from xai_core.errors import BadInput
 
 _DELIMITERS = ",;\t"
-_ABSENT = {"", "na", "n/a", "nan", "null"}
+_ABSENT = {"", "na", "n/a", "nan", "null", "unknown"}
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,14})")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -88,9 +88,10 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
 
 
 def typed(rows: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
-    """Return the rows with one type per column: int, float, bool or str; None where a cell is empty, NA or NaN.
+    """Return the rows with one type per column: int, float, bool or str.
 
-    A column of digits with leading zeros stays text, for it holds codes.
+    None stands for a cell that is empty or says NA, NaN, null or unknown. A column of digits with leading zeros, or of
+    more than 15, stays text, for it holds codes.
     """
     columns = {name: _typed_column([row[name] for row in rows]) for name in (rows[0] if rows else ())}
     return [{name: values[k] for name, values in columns.items()} for k in range(len(rows))]

@@ -7,10 +7,12 @@ Dermoscopic pictures all look alike (a dark blob in the middle, often a dark rim
 
 On the 554,931 pairs of the 1,054 images of ISIC 2016 (256 x 256 pixels):
 
-- Copies: of unrelated pairs within 10 bits, the highest agreement (the lower of picture and detail) is 0.93. Copies at
-  JPEG quality 30, at half size, or with 20 % more contrast all reach 0.95; 15 % more brightness 98 %.
-- Second photographs: every pair with 9 or more keypoints in place shows the same lesion to the eye, also where age and
-  sex are missing on one side; pairs with 8 or fewer do not. 10 are asked for.
+- Copies: the 282 unrelated pairs within 10 bits agree (the lower of picture and detail) to 0.80 at most; 0.9 is asked.
+- Second photographs: unrelated pairs have at most 8 keypoints in place; 10 are asked for. 24 pairs are found, 14 of
+  them across train and test; each shows one lesion when looked at. 7 more that do (found with more keypoints at full
+  size, or by way of a third picture) are missed.
+- Of 132 images saved again (JPEG quality 30, half size, 15 % brighter, 20 % more contrast, cropped by 3 or 10 % a side,
+  turned by 10 or 90 degrees: 1,056 copies) all but one are found, and nothing else.
 
 Mirrored copies are not found.
 """
@@ -25,7 +27,7 @@ import numpy as np
 from xai_core.datasets.fingerprints import SIZE, THUMBNAIL, Fingerprint, in_threads
 
 HASH_BITS = 10
-COPY_AGREEMENT = 0.95
+COPY_AGREEMENT = 0.9
 KEYPOINTS_IN_PLACE = 10
 ALIGNED_AGREEMENT = 0.5
 KEYPOINT_LIMIT = 10_000
@@ -42,7 +44,8 @@ _TOLERANCE = 4.0
 def find(fingerprints: Sequence[Fingerprint], parts: Sequence[str] | None = None) -> list[tuple[int, int]]:
     """Return the pairs (i, j), i < j, sorted, that show the same thing; with `parts`, those whose parts differ.
 
-    The result does not depend on the order of the images, except where candidates tie at the edge of the shortlist.
+    Callers sort the images by id: which of two is laid on the other, and ties at the edge of the shortlist, follow the
+    order, and one data set has one result.
     """
     from threadpoolctl import threadpool_limits
 
