@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         "labels": dataset.count("label"),
         "annotated": sum(sample.annotation is not None for sample in dataset.samples),
         "synthetic": dataset.synthetic,
+        "split_note": dataset.split_note,
         "problems": [asdict(problem) for problem in problems],
     }
     if options.json:
@@ -56,6 +57,8 @@ def _print(report: dict) -> None:
         shown = list(report[title].items())[:12]
         more = f", and {len(report[title]) - 12} more" if len(report[title]) > 12 else ""
         print(f"  {title}: " + ", ".join(f"{name or 'none'} {n}" for name, n in shown) + more)
+    if report["split_note"]:
+        print(f"  {report['split_note']}")
     if not report["problems"]:
         print("no problems")
         return
@@ -67,8 +70,9 @@ def _print(report: dict) -> None:
 
 
 def _refuse_unusable(dataset, problems) -> None:
-    unreadable = {problem.file for problem in problems if problem.kind in UNREADABLE}
-    if dataset.samples and len(unreadable) < len(dataset):
+    images = {sample.image.relative_to(dataset.root).as_posix() for sample in dataset.samples}
+    unreadable = images & {problem.file for problem in problems if problem.kind in UNREADABLE}
+    if images > unreadable:
         return
     raise BadInput(
         where=dataset.spec,
