@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xai_core.types import DataSet
 
 EPOCHS = {"fine-tune": 8, "linear-probe": 40, "scratch": 8}
-LEARNING_RATES = {"fine-tune": 1e-4, "linear-probe": 1e-3, "scratch": 3e-4}
+LEARNING_RATES = {"fine-tune": 1e-4, "linear-probe": 1e-4, "scratch": 3e-4}
 
 
 @dataclass(frozen=True)
