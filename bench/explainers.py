@@ -29,7 +29,7 @@ from xai_core.models.torchvision_operators import declare_missing_operators
 LAYERS = {"vgg11": "features.19", "resnet50": "layer4", "mobilenetv2_100": "bn2"}
 SIZE = (224, 224)
 LIME_ROWS = 1000
-PACKAGE_ROWS, PASS = 128, 32  # whole passes, as the thousand pictures of many images make them
+PASS, PACKAGE_ROWS = 12, 21  # as many images as a pass has rows: whole passes, as in a long run
 
 
 def main() -> None:
@@ -40,16 +40,15 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     cuda = asked.device == "cuda"
-    say(f"{processor(asked.device)}, {asked.threads} threads, torch {torch.__version__}")
     quick = fast_bfloat16(asked.device)
-    say(f"bfloat16 in hardware: {'yes' if quick else 'no'}\n")
+    say(f"{processor(asked.device)}, {asked.threads} threads, torch {torch.__version__}, AMX or CUDA: {quick}\n")
     precisions = ("float32", "bfloat16") if cuda else ("float32",)
     for precision in precisions:
         bench_grad_cam(asked.device, precision, batch=128 if cuda else 16, turns=5)
     for name in ("vgg11", "resnet50") if cuda else ("mobilenetv2_100",):
         for precision in precisions:
             bench_lime(name, asked.device, precision, batch=256 if cuda else 16, images=8 if cuda else 2)
-    bench_package(asked.device, ("float32", "bfloat16") if quick else ("float32",), turns=3)
+    bench_package(asked.device, ("float32", "bfloat16") if quick else ("float32",), turns=2)
     bench_bytes(asked.device)
     say(f"Peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if cuda:
@@ -103,16 +102,15 @@ def wait(device: torch.device | str) -> None:
 
 
 def in_turns(device: str, works: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Return the seconds of each work in each turn: one after the other, `turns` times, after one turn to warm up."""
+    """Return the seconds of each work in each of `turns` turns; in a turn they run one after the other."""
     taken: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(turns + 1):
+    for _ in range(turns):
         for name, work in works.items():
             wait(device)
             began = time.perf_counter()
             work()
             wait(device)
-            if turn:
-                taken[name].append(time.perf_counter() - began)
+            taken[name].append(time.perf_counter() - began)
     return taken
 
 
@@ -135,6 +133,7 @@ def bench_grad_cam(device: str, precision: str, batch: int, turns: int) -> None:
         }
         if precision == "float32":  # the package goes through numpy, which has no bfloat16
             works["package"] = lambda c=classifier, f=frames, t=targets: packages.grad_cam(c, f, t)
+        in_turns(device, works, 1)  # warms up
         took = in_turns(device, works, turns)
         plain, ours = (batch / statistics.median(took[work]) for work in ("plain", "ours"))
         cost = ratio(took["ours"], took["plain"])
@@ -195,50 +194,64 @@ def bench_lime(name: str, device: str, precision: str, batch: int, images: int) 
         f"segmentation, {segmenting / images:.2f} s an image on one core ({segments.max((1, 2)).mean() + 1:.0f} each), "
         f"is not counted: worker processes do it meanwhile, and it is cached; counted in full: {with_segments:.1f} %"
     )
-    say("bound: the network; then composing pictures (memory) and 50 refits of the surrogate\n")
+    say("bound: the network; then composing pictures (memory), and 50 refits of the surrogate\n")
 
 
 def bench_package(device: str, precisions: tuple[str, ...], turns: int) -> None:
-    say(
-        f"LIME on VGG11 with 2 classes against the lime package as the article calls it, {PACKAGE_ROWS} pictures of one"
-    )
-    say(f"image on both sides, given the same segments; the package asks for 10 pictures at a time, ours for {PASS}")
-    net = network("vgg11", 2)
+    count = PASS * PACKAGE_ROWS
+    say(f"LIME on VGG11 with 2 classes against the lime package, {PACKAGE_ROWS} pictures of each of {PASS} images,")
+    say(f"segments given to both; passes of 10 there (its default), of {PASS} here")
     ours = {precision: wrap(_spread(network("vgg11", 2)), "vgg11", 2, device, precision) for precision in precisions}
+    net = network("vgg11", 2).eval()
     net.load_state_dict(ours["float32"].network.state_dict())
-    # eval and no graph, else as it is loaded: the article's pipeline does no more
-    net = net.eval().requires_grad_(False).to(device)
-    frame = pictures(1)
-    segments = lime.segment(frame[0])[None]
+    net.to(device)
+    frames = pictures(PASS)
+    segments = np.stack([lime.segment(frame) for frame in frames])
     found: dict[str, torch.Tensor] = {}
 
+    def package(name: str, graph: bool) -> None:
+        coefficients = [
+            packages.lime(net, frame, own, PACKAGE_ROWS, str(k), graph=graph)
+            for k, (frame, own) in enumerate(zip(frames, segments, strict=True))
+        ]
+        found[name] = torch.nn.utils.rnn.pad_sequence(coefficients, True, -1.0)
+
     def run(precision: str) -> None:
-        classifier = ours[precision]
-        found[precision] = explain(
-            classifier, classifier.normalise(np.resize(frame, (PASS, *SIZE, 3))), [torch.tensor([1])], "lime",
-            parameters={"num_samples": PACKAGE_ROWS}, image_hashes=["0"], segments=segments, valid=1,
-        )[0]  # fmt: skip
+        found[precision] = explain_lime(ours[precision], frames, segments, PACKAGE_ROWS)
 
-    def package() -> None:
-        found["package"] = packages.lime(net, frame[0], segments[0], PACKAGE_ROWS, device)
-
-    works = {precision: (lambda p=precision: run(p)) for precision in precisions} | {"package": package}
+    packaged = {"package, as the article calls it": True, "package, without a gradient graph": False}
+    works = {f"ours, {precision}": (lambda p=precision: run(p)) for precision in precisions}
+    works |= {name: (lambda n=name, g=graph: package(n, g)) for name, graph in packaged.items()}
     took = in_turns(device, works, turns)
-    each = {work: 1000 * statistics.median(seconds) / PACKAGE_ROWS for work, seconds in took.items()}
-    say(f"lime package, float32: {each['package']:.1f} ms a picture")
-    reference = strongest(found["float32"].coefficients[0])
+    for work, seconds in took.items():
+        say(f"{work:36}{1000 * statistics.median(seconds) / count:8.1f} ms a picture")
     for precision in precisions:
-        speed = ratio(took["package"], took[precision])
-        top = strongest(found[precision].coefficients[0])
-        say(
-            f"ours, {precision}: {each[precision]:.1f} ms a picture, {speed:.2f} times as fast; "
-            f"top five against ours in float32: Jaccard {float(jaccard(top, reference)):.2f}"
-        )
-    same = torch.equal(reference.cpu(), strongest(found["package"]))
-    say(f"top five equal to the package's: {same}; the map's own stability: {float(found['float32'].stability[0]):.2f}")
-    if "bfloat16" not in precisions:
-        say("bfloat16: not measured, this processor has no AMX and would be slower in it than in float32")
-    say("bound: the network's convolutions; the gain in float32 is the memory format, and no Python between passes\n")
+        speeds = [f"{ratio(took[name], took[f'ours, {precision}']):.2f} times the {name}" for name in packaged]
+        say(f"ours, {precision}: {'; '.join(speeds)}")
+    say(f"top five, the package and ours in float32: {agreement(found[next(iter(packaged))], found['float32'])}")
+    if "bfloat16" in precisions:
+        exact, rough = (explain_lime(ours[p], frames, segments, 250) for p in precisions)
+        say(f"top five, bfloat16 and float32, 250 pictures an image: {agreement(rough, exact)}")
+    else:
+        say("bfloat16: not measured, this processor has no AMX and is slower in it than in float32")
+    say("bound: the network's convolutions; the gain in float32 is their memory format, no graph, no Python between\n")
+
+
+def explain_lime(classifier: Classifier, frames: np.ndarray, segments: np.ndarray, rows: int) -> torch.Tensor:
+    """Return the coefficients of class 1 for each image, on the host, -1 beyond an image's own segments."""
+    count = len(frames)
+    explained = explain(
+        classifier, classifier.normalise(np.resize(frames, (PASS, *SIZE, 3))), [torch.ones(count, dtype=torch.int64)],
+        "lime", parameters={"num_samples": rows}, image_hashes=[str(k) for k in range(count)], segments=segments,
+        valid=count,
+    )[0]  # fmt: skip
+    return explained.coefficients.nan_to_num(-1.0).cpu()
+
+
+def agreement(a: torch.Tensor, b: torch.Tensor) -> str:
+    """Return in words how well the five strongest positive segments of each image agree."""
+    found = jaccard(strongest(a), strongest(b))
+    return f"equal in {int((found == 1).sum())} of {len(found)} images, mean Jaccard index {float(found.mean()):.3f}"
 
 
 def _spread(net: torch.nn.Module) -> torch.nn.Module:

@@ -22,8 +22,13 @@ def grad_cam(classifier: Classifier, batch: torch.Tensor, targets: torch.Tensor)
         net.requires_grad_(False).zero_grad()
 
 
-def lime(net: torch.nn.Module, frame: np.ndarray, segments: np.ndarray, rows: int, device: str) -> torch.Tensor:
-    """Return the coefficients of class 1 as lime finds them: its defaults, and the article's (METHODS 1)."""
+def lime(
+    net: torch.nn.Module, frame: np.ndarray, segments: np.ndarray, rows: int, image_hash: str, *, graph: bool
+) -> torch.Tensor:
+    """Return the coefficients of class 1 as lime finds them with the article's settings (METHODS 1).
+
+    `graph` as in the article, whose pipeline takes the gradient graph along and detaches the probabilities from it.
+    """
     from lime import lime_image
     from torchvision import transforms
 
@@ -31,13 +36,15 @@ def lime(net: torch.nn.Module, frame: np.ndarray, segments: np.ndarray, rows: in
         transforms.ToTensor(),
         transforms.Normalize(Preprocessing().mean, Preprocessing().std),
     ])  # fmt: skip
+    device = next(net.parameters()).device
 
     def predict(images: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return net(torch.stack([ready(image) for image in images]).to(device)).softmax(1).cpu().numpy()
+        batch = torch.stack([ready(image) for image in images]).to(device)
+        with torch.set_grad_enabled(graph):
+            return net(batch).softmax(1).detach().cpu().numpy()
 
     lime_image.tqdm = lambda rows: rows
-    explainer = lime_image.LimeImageExplainer(random_state=seed_of("0", "lime", 0))
+    explainer = lime_image.LimeImageExplainer(random_state=seed_of(image_hash, "lime", 0))
     explained = explainer.explain_instance(
         frame, predict, labels=[1], top_labels=None, hide_color=0, num_samples=rows,
         segmentation_fn=lambda image: segments,

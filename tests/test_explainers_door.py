@@ -198,6 +198,7 @@ def test_bfloat16_gives_the_same_picture(method):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"targets": []}, "targets: expected at least one target vector; found none"),
         ({"targets": [torch.tensor([0, 1])]}, "targets: expected 3 values; found 2"),
         ({"targets": [torch.tensor([0, 1, 3])]}, "targets: expected 0 to 2; found 0 to 3"),
         ({"targets": [torch.tensor([0, -1, 1])]}, "targets: expected 0 to 2; found -1 to 1"),

@@ -77,6 +77,10 @@ def explain(
         raise BadInput(
             where="valid", expected=f"1 to {len(batch)}", found=valid, remedy="count the images of the batch"
         )
+    if not len(targets):
+        raise BadInput(
+            where="targets", expected="at least one target vector", found="none", remedy="say what to explain"
+        )
     given = partial(check_targets, images=valid, classes=len(classifier.class_names))
     request = Request(
         method=method,

@@ -59,7 +59,7 @@ def explain_segments(request: Request) -> list[Explanation]:
     two_classes = probabilities.shape[1] == 2
     # what speaks for one of two classes speaks against the other: one fit serves both
     fitted = [torch.ones_like(targets[0])] if two_classes else targets
-    responses = _responses(request, pictures, torch.stack(fitted, 1))
+    responses = _responses(request, pictures, probabilities, torch.stack(fitted, 1))
     fits = [
         fit(picture.design, response, request.sample_seed(k))
         for k, (picture, response) in enumerate(zip(pictures, responses, strict=True))
@@ -123,12 +123,17 @@ def _flat(picture: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return picture.permute(1, 2, 0).reshape(-1).to(dtype)
 
 
-def _responses(request: Request, pictures: list[_Perturbed], classes: torch.Tensor) -> torch.Tensor:
-    """Return the probabilities of `classes` (n, K) for every perturbed picture: (n, rows, K) float32."""
+def _responses(
+    request: Request, pictures: list[_Perturbed], probabilities: torch.Tensor, classes: torch.Tensor
+) -> torch.Tensor:
+    """Return the probabilities of `classes` (n, K) for every row of every image: (n, rows, K) float32.
+
+    The first row is the image itself, whose probabilities (n, C) are known.
+    """
     import torch
 
     classifier, (size, channels, height, width) = request.classifier, request.batch.shape
-    rows = len(pictures[0].design)
+    rows = len(pictures[0].design) - 1
     total = rows * len(pictures)
     buffer = torch.zeros((size, height * width * channels), dtype=classifier.dtype, device=classifier.device)
     # rows of pixels, three colours each, are what channels_last means: no copy
@@ -138,13 +143,14 @@ def _responses(request: Request, pictures: list[_Perturbed], classes: torch.Tens
     for start in range(0, total, size):
         stop = min(start + size, total)
         for image, first, part in _filling(start, stop, rows):
-            pictures[image].compose(first, buffer[part])
+            pictures[image].compose(1 + first, buffer[part])
         answers[start:stop] = classifier.probabilities(batch)[: stop - start].gather(1, asked[start:stop])
-    return answers.view(len(pictures), rows, -1)
+    itself = probabilities.gather(1, classes)[:, None]
+    return torch.cat([itself, answers.view(len(pictures), rows, -1)], 1)
 
 
 def _filling(start: int, stop: int, rows: int) -> Iterator[tuple[int, int, slice]]:
-    """Yield (image, its first row, part of the batch) for the perturbed pictures `start` to `stop` of all."""
+    """Yield (image, the first of its pictures, part of the batch) for pictures `start` to `stop` of all images."""
     at = start
     while at < stop:
         image, first = divmod(at, rows)
