@@ -60,7 +60,12 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, note: Mapp
         # the format refuses two names for one memory (tied weights)
         tensors[name] = plain.clone() if plain.data_ptr() in seen else plain
         seen.add(plain.data_ptr())
-    return write_atomic(Path(path), lambda temporary: save_file(tensors, temporary, dict(note or {})))
+
+    def write(temporary: Path) -> None:
+        save_file(tensors, temporary, dict(note or {}))
+        temporary.chmod(0o644)  # safetensors makes files that only their owner can read: no use in a shared folder
+
+    return write_atomic(Path(path), write)
 
 
 def fit_weights(
