@@ -70,8 +70,8 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
     assert not (out / "state").exists()
 
 
-def test_three_kills(tmp_path):
-    campaign(tmp_path, 3, seed=4)
+def test_six_kills(tmp_path):
+    campaign(tmp_path, 6, seed=4)
 
 
 @pytest.mark.long
