@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,7 +23,8 @@ def over_processes(
     # loky rather than multiprocessing: no fork beside torch's threads, no main guard in scripts, dead workers noticed
     from loky import get_reusable_executor
 
-    executor = get_reusable_executor(max_workers=workers, timeout=20)
+    # idle workers wait through a long pass of the network (LIME: minutes) rather than start anew after it
+    executor = get_reusable_executor(workers, timeout=600, initializer=_end_with, initargs=(os.getpid(),))
     yield from _in_order(executor, function, items, ahead)
 
 
@@ -31,6 +35,17 @@ def over_threads(function: Callable[[Item], Result], items: Iterable[Item], *, w
         return
     with ThreadPoolExecutor(workers) as executor:
         yield from _in_order(executor, function, items, 2 * workers)
+
+
+def _end_with(parent: int) -> None:
+    """Let this worker end with its parent, which may be killed and then tells nobody."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_order(

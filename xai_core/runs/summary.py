@@ -162,7 +162,7 @@ def _score_table(table: pd.DataFrame, seed: int) -> dict:
     for name in FURTHER:
         values = table[name].to_numpy(float)
         entry = _plain(intervals.mean(values, seed=seed))
-        undefined = Counter(table.loc[np.isnan(values), "iou_undefined"].replace("", "undefined"))
+        undefined = Counter(table.loc[np.isnan(values), "iou_undefined"].replace("", "empty_explanation"))
         scores[name] = entry | {"undefined": dict(undefined), "chance": {"random": _excess(values, area, seed)}}
     return scores
 
