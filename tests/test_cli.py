@@ -16,6 +16,8 @@ from xai_core.cli import COMMANDS, main
 from xai_core.cli.output import interval, number, table
 from xai_core.explainers import METHODS
 
+DEMO = str(ROOT / "sample_data" / "models" / "demo")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -115,6 +117,12 @@ def test_check_prints_json_and_lists_every_problem(folder, capsys):
             "num_samples",
         ),
         (["explain", "sample", "--model", "m", "--method", "lime", "--out", "x", "--target", ","], "--target"),
+        (["explain", "sample", "--model", DEMO, "--method", "lime", "--out", "x", "--device", "banana"], "banana"),
+        (["explain", "sample", "--model", DEMO, "--method", "lime", "--out", DEMO], "other files"),
+        (["explain", "sample", "--model", DEMO, "--method", "lime", "--out", f"{DEMO}/card.json"], "a file"),
+        (["explain", "sample", "--model", DEMO, "--method", "lime", "--out", f"{DEMO}/card.json/x"], "card.json"),
+        (["explain", "sample", "--model", DEMO, "--method", "lime", "--out", "x", "--threads", "100000"], "1024"),
+        (["train", "sample", "--out", f"{DEMO}/card.json/x"], "card.json"),
         (["train", "sample", "--out", "x", "--pathway", "scratch", "--epochs", "-3"], "epochs"),
     ],
 )
@@ -125,6 +133,18 @@ def test_bad_input_is_one_line_and_exit_2(asked, said, tmp_path, monkeypatch, ca
     assert printed.out == "" and said in printed.err
     assert len(printed.err.splitlines()) == 1 and printed.err.startswith("error: ")
     assert not Path("x").exists()
+
+
+EXPLAIN = ["explain", "sample", "--model", "m", "--method", "lime", "--out"]
+
+
+@pytest.mark.parametrize(
+    "more", [["x", "--workers", "-4"], ["x", "--seed", "9" * 30], [""], ["x", "--batch-size", "0"]]
+)
+def test_numbers_out_of_bounds_are_refused_at_once(more, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*EXPLAIN, *more])
+    assert stop.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from xai_core.errors import BadInput
 
@@ -93,8 +94,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -105,6 +105,19 @@ def exclusive(folder: Path) -> Iterator[None]:
                 remedy="wait for it to end, or choose another folder",
             ) from error
         yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / ".lock").open("w")
+    except OSError as error:
+        raise BadInput(
+            where=folder,
+            expected="a folder that can be made and written",
+            found=error.strerror or str(error),
+            remedy="name another folder",
+        ) from error
 
 
 def _flush_folder(folder: Path) -> None:

@@ -72,6 +72,8 @@ class Sample:
     annotation : MaskFile, Boxes or None
     group : str or None
         Samples of one group (patient, lesion) never part over splits.
+    annotation_problem : str
+        Which of `PROBLEM_KINDS` kept a named annotation from being read; '' where nothing did.
     metadata : mapping of str to str, int, float, bool or None
         Age, sex, original size, lesion area and whatever else the data set carries.
     """
@@ -82,6 +84,7 @@ class Sample:
     split: str = ""
     annotation: Annotation | None = None
     group: str | None = None
+    annotation_problem: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -30,6 +30,30 @@ def batch_size(text: str) -> int | str:
     return text if text == "auto" else positive_int(text)
 
 
+def seed(text: str) -> int:
+    """Return a whole number from 0 to 2**63 - 1."""
+    return _within(text, 0, 2**63 - 1)
+
+
+def workers(text: str) -> int:
+    """Return a whole number from 0 to 256."""
+    return _within(text, 0, 256)
+
+
+def folder(text: str) -> str:
+    """Return the name of a folder, which is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a folder's name is not empty")
+    return text
+
+
+def _within(text: str, low: int, high: int) -> int:
+    value = int(text)
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {low} to {high}")
+    return value
+
+
 def probability(text: str) -> float:
     """Return a number in [0, 1]."""
     value = float(text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from shlex import quote
 
-from xai_core.cli.data import add_data, batch_size, positive_int, probability
+from xai_core.cli.data import add_data, batch_size, folder, positive_int, probability, seed, workers
 from xai_core.cli.output import Progress, print_json, say
 from xai_core.errors import BadInput
 
@@ -20,18 +21,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", required=True, help="a model folder, timm:ARCH?..., or import:package.module:callable?...")
     add("--method", required=True, choices=METHODS, metavar="METHOD", help="an explainer (below)")
     add("--target", default="predicted", help="predicted, label or class names, separated by commas (predicted)")
-    add("--out", required=True, metavar="RUN", help="the run's folder; with several targets the folder of the runs")
+    add(
+        "--out",
+        required=True,
+        type=folder,
+        metavar="RUN",
+        help="the run's folder; with several targets the folder of the runs",
+    )
     add("--split", default="", help="only this split: train, validation, test")
     add("--limit", type=positive_int, metavar="N", help="at most N samples, drawn by --sample-seed")
-    add("--sample-seed", type=int, default=0, metavar="S")
+    add("--sample-seed", type=seed, default=0, metavar="S")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the method; repeatable")
     add("--threshold", type=probability, default=0.5, help="probability from which a sample is called positive (0.5)")
-    add("--seed", type=int, default=0)
+    add("--seed", type=seed, default=0)
     add("--batch-size", type=batch_size, default=16, metavar="N|auto", help="auto measures; recorded (16)")
     add("--precision", choices=("float32", "bfloat16"), default="float32")
     add("--device", help="cuda where there is one, else cpu")
     add("--threads", type=positive_int, help="of the process that runs the network; recorded (all)")
-    add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes that prepare images")
+    add("--workers", type=workers, default=min(4, os.cpu_count() or 1), help="processes that prepare images")
     add("--part-size", type=positive_int, default=256, metavar="N", help="samples in each stored part (256)")
     add("--engine", choices=("local",), default="local", help="where the work is done")
     add("--resume", action="store_true", help="go on with a run that was cut off")
@@ -71,9 +78,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"runs": report})
         return 0
+    if report[0]["left_out"]:
+        say(f"{sum(report[0]['left_out'].values())} rows of the data set have no record: see `check {options.data}`")
     for entry in report:
         print(f"{entry['run']}: {entry['samples']} records, {entry['errors']} with an error")
-    say(f"next: python -m xai_core summary {report[0]['run']}")
+    say(f"next: python -m xai_core summary {quote(report[0]['run'])}")
     return 0
 
 
@@ -84,6 +93,7 @@ def _report(run) -> dict:
         "target": run.settings["target"],
         "samples": manifest["samples"],
         "errors": manifest["errors"],
+        "left_out": manifest["left_out"],
         "seconds": manifest["seconds"],
         "content_digest": manifest["content_digest"],
     }

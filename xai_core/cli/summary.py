@@ -39,6 +39,7 @@ def as_text(summary: dict) -> str:
         *([f"  {SYNTHETIC}"] if summary["synthetic"] else []),
         f"  {summary['samples']} records, {summary['errors']} with an error, {summary['scored']} scored by the rule "
         f"{summary['region_rule']}{point}",
+        *_without_record(summary["left_out"]),
         "",
         "metrics, with 95 % bootstrap intervals",
         _metrics(summary["metrics"]),
@@ -48,7 +49,7 @@ def as_text(summary: dict) -> str:
         *_left_out(summary["scores"]),
         "",
         "patterns (each record once)",
-        table(("", "records"), [(key, n) for key, n in summary["patterns"].items()]),
+        table(("", "records"), [*summary["patterns"].items(), ("no outline or no label", summary["without_pattern"])]),
     ]
     if summary["stability"]["mean"] is not None:
         stability = summary["stability"]
@@ -56,6 +57,13 @@ def as_text(summary: dict) -> str:
     for name, groups in summary["by"].items():
         lines += ["", f"by {name.replace('_', ' ')}", _groups(groups)]
     return "\n".join(lines)
+
+
+def _without_record(left_out: dict) -> list[str]:
+    if not left_out:
+        return []
+    kinds = ", ".join(f"{kind} {n}" for kind, n in left_out.items())
+    return [f"  rows of the data set without a record: {kinds} (`check` lists them)"]
 
 
 def _target(summary: dict) -> str:

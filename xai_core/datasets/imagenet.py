@@ -91,13 +91,14 @@ class _Reader:
                 self._report(error)
                 continue
             solution = self.solutions.get(picture.file.stem)
-            wnid, boxes = self._find_truth(picture, solution)
+            wnid, boxes, spoiled = self._find_truth(picture, solution)
             if wnid not in self.index:
                 self._report(_unknown_label(picture, wnid))
             if self.wanted is None or wnid in self.wanted:
                 split = _SPLITS.get(picture.part or (solution.part if solution else ""), "")
                 metadata = {"wnid": wnid or None, "boxes": len(boxes.corners) if boxes else 0}
-                yield Sample(name, image, self.index.get(wnid), split, boxes, metadata=metadata)
+                label = self.index.get(wnid)
+                yield Sample(name, image, label, split, boxes, annotation_problem=spoiled, metadata=metadata)
 
     def _find_pictures(self) -> Iterator[_Picture]:
         data = self.base / "Data" / "CLS-LOC"
@@ -111,11 +112,11 @@ class _Reader:
                     yield from (_Picture(file, part, sub.name) for file in pictures(sub).values())
             yield from (_Picture(file, part, "") for file in pictures(place).values() if not file.is_dir())
 
-    def _find_truth(self, picture: _Picture, solution: _Solution | None) -> tuple[str, Boxes | None]:
-        """Return the class, '' where nothing tells it, and the boxes, None where there are none to be read."""
-        wnid, boxes = picture.wnid or (solution.wnid if solution else ""), None
+    def _find_truth(self, picture: _Picture, solution: _Solution | None) -> tuple[str, Boxes | None, str]:
+        """Return the class, '' where nothing tells it; the boxes, None where there are none; and what spoiled them."""
+        wnid, boxes, spoiled = picture.wnid or (solution.wnid if solution else ""), None, ""
         if wnid and self.wanted is not None and wnid not in self.wanted:
-            return wnid, None
+            return wnid, None, ""
         try:
             if annotation := self._find_xml(picture):
                 named, boxes = read_xml(inside(self.root, str(annotation), f"the image {picture.file.stem}"))
@@ -123,8 +124,9 @@ class _Reader:
             elif solution:
                 boxes = Boxes(parse_boxes(solution.boxes, solution.where), source=solution.file)
         except SampleError as error:
+            spoiled = error.kind
             self._report(error)
-        return wnid, boxes if boxes and boxes.corners else None
+        return wnid, boxes if boxes and boxes.corners else None, spoiled
 
     def _annotation_folders(self, part: str) -> list[Path]:
         tops = [self.base / "Annotations" / "CLS-LOC", self.base / "Annotations", self.base / "annotations"]

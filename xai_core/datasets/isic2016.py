@@ -64,12 +64,13 @@ def _read_split(root: Path, split: str, file: Path, samples: dict[str, Sample], 
         label = _parse_label(value)
         if label is None:
             problems.append(problem(_unknown_label(file, number, name, value), root))
-        annotation = None
+        annotation, spoiled = None, ""
         try:
             annotation = _find_mask(root, name, masks)
         except SampleError as error:
+            spoiled = error.kind
             problems.append(problem(error, root))
-        samples[name] = Sample(name, image, label, split, annotation)
+        samples[name] = Sample(name, image, label, split, annotation, annotation_problem=spoiled)
 
 
 def _find_list(root: Path, word: str) -> Path | None:

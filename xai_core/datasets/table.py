@@ -97,15 +97,16 @@ def _read_samples(root: Path, path: Path, rows, classes: tuple[str, ...]) -> tup
         except SampleError as error:
             problems.append(problem(error, root))
             continue
-        annotation = None
+        annotation, spoiled = None, ""
         try:
             annotation = _read_annotation(root, path, row, where)
         except SampleError as error:
+            spoiled = error.kind
             problems.append(problem(error, root))
         label = classes.index(row["label"]) if row["label"] in classes else None
         if label is None:
             problems.append(problem(_unknown_label(path, row["label"], number, classes), root))
-        samples[name] = Sample(name, image, label, split, annotation, row.get("group") or None, values)
+        samples[name] = Sample(name, image, label, split, annotation, row.get("group") or None, spoiled, values)
     return tuple(samples.values()), tuple(problems)
 
 

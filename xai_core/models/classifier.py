@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from xai_core.errors import BadInput
 from xai_core.geometry import Frame
 from xai_core.models.memory import keep_freed_memory
 
@@ -91,7 +92,7 @@ class Classifier:
 
         self.preprocessing, self.class_names = preprocessing, tuple(class_names)
         self.architecture, self.cam_layer, self.precision = dict(architecture), cam_layer, precision
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _usable_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.lock = threading.RLock()
@@ -179,6 +180,20 @@ class Classifier:
         except torch.OutOfMemoryError:
             return 0.0
         return 3 * size / (time.perf_counter() - started)
+
+
+def _usable_device(name: str | torch.device | None) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = str(error).splitlines()[0]
+        raise BadInput(
+            where=f"device {name}", expected="cpu, or cuda where there is one", found=found, remedy="leave it out"
+        ) from error
+    return device
 
 
 def digest_of(state: dict[str, torch.Tensor], description: dict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from xai_core.files import exclusive, read_json
 from xai_core.runs import records, scoring
 from xai_core.runs.engines import local
 from xai_core.runs.prepare import Preparation, Prepared, cache_folder
+from xai_core.runs.refusals import check_empty, check_numbers, check_targets, checked_target
 from xai_core.runs.settings import choose, class_places, default_threads, folder_name, positive_place, versions
 from xai_core.runs.store import Run, RunWriter
 from xai_core.types import DataSet
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
     from xai_core.explainers import Description, Explanation
     from xai_core.models import Classifier
+
+# problems of the lists that cost a sample its record; `check` lists them
+LEAVES_OUT = ("file_missing", "path_outside", "duplicate")
 
 
 def explain_dataset(
@@ -89,6 +94,8 @@ def explain_dataset(
     """
     import torch
 
+    check_numbers(limit=limit, batch_size=batch_size, threads=threads, part_size=part_size)
+    check_targets(targets)
     samples = choose(dataset, split, limit, sample_seed)
     folders = [Path(out)] if len(targets) == 1 else [Path(out) / folder_name(target) for target in targets]
     began = _began(folders[0]) if resume else {}
@@ -105,6 +112,9 @@ def explain_dataset(
         batch_size=shape or classifier.fastest_batch_size(),
         threads=threads,
     )
+    for folder in folders:
+        if not (folder / "settings.json").exists():
+            check_empty(folder)
     with ExitStack() as stack:
         for folder in folders:
             stack.enter_context(exclusive(folder))
@@ -128,7 +138,8 @@ def explain_dataset(
             workers=workers,
             progress=progress and (lambda done: progress(before + done, len(samples))),
         )
-        runs = [writer.finish() for writer in writers]
+        left_out = dict(Counter(p.kind for p in dataset.problems if p.kind in LEAVES_OUT))
+        runs = [writer.finish(left_out) for writer in writers]
         for run in runs:
             scoring.score(run, workers=workers)
     return runs
@@ -161,7 +172,7 @@ class Step:
         description = _described(method)
         self.parameters, self.rule = description.settle(parameters), description.default_rule
         self.layer = self.parameters.get("layer", "") or classifier.cam_layer if "layer" in self.parameters else None
-        self.targets = [_checked_target(target, self.names) for target in targets]
+        self.targets = [checked_target(target, self.names) for target in targets]
         self.positions = {sample.id: place for place, sample in enumerate(dataset.samples)}
         # a method that perturbs passes each image through the network hundreds of times: few at once, so that progress
         # is seen and little is lost when the process dies
@@ -251,7 +262,8 @@ class Step:
         row = records.of_sample(prepared, self.positions[prepared.sample.id], self.dataset.root, label, self.names)
         row |= self._provenance
         if place is None:
-            return row | {"status": "error", "error": prepared.error}
+            # without the folder's own name: the same data elsewhere give the same record
+            return row | {"status": "error", "error": prepared.error.replace(f"{self.dataset.root}/", "")}
         if target == "label" and label < 0:
             return row | {"status": "error", "error": "no label, which is the target asked for"}
         return row | {"status": "ok", "error": ""} | records.of_explanation(explanation, place, self.names)
@@ -268,17 +280,3 @@ def _described(method: str) -> Description:
 def _began(folder: Path) -> dict:
     stored = folder / "settings.json"
     return read_json(stored) if stored.exists() else {}
-
-
-def _checked_target(target: str, class_names: Sequence[str]) -> str | int:
-    if target in ("predicted", "label"):
-        return target
-    if target in class_names:
-        return class_names.index(target)
-    some = ", ".join(class_names[:4]) + (" ..." if len(class_names) > 4 else "")
-    raise BadInput(
-        where=f"target {target!r}",
-        expected=f"'predicted', 'label' or one of the classifier's classes ({some})",
-        found="no such class",
-        remedy="name one of these",
-    )

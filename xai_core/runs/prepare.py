@@ -122,7 +122,7 @@ def _ground_truth(sample: Sample, placement: Placement) -> dict:
     except SampleError as error:
         return {"annotation": error.kind}
     if drawn is None:
-        return {"annotation": "no_annotation"}
+        return {"annotation": sample.annotation_problem or "no_annotation"}
     region, area = placement.mask(drawn), float(drawn.mean())
     if not region.any():
         return {"annotation": "annotation_outside_crop", "annotation_area": area, "annotation_kept": 0.0}

@@ -54,7 +54,7 @@ def score(run: Run, rule: str | None = None, *, workers: int = 0) -> Path:
     rule = str(region_rules.parse(rule or run.settings["region_rule"]))
     path = run.folder / "scores" / f"{rule.replace(':', '-')}.parquet"
     receipt = path.with_suffix(".json")
-    if path.exists() and receipt.exists() and read_json(receipt)["sha256"] == sha256_of(path):
+    if path.exists() and receipt.exists() and read_json(receipt).get("sha256") == sha256_of(path):
         return path
     started = time.time()
     annotations = _annotations(run)

@@ -15,6 +15,7 @@ import numpy as np
 from xai_core.errors import BadInput
 from xai_core.files import read_json, sha256_of, write_atomic, write_json
 from xai_core.runs import rows
+from xai_core.runs.refusals import check_empty, check_same_settings, no_run, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,14 +54,9 @@ class RunWriter:
                     found="a run that was begun there",
                     remedy="go on with it by --resume, or choose another folder",
                 )
-            _same_settings(self.folder, read_json(stored), json.loads(json.dumps(self.settings)))
-        elif any(path.name != ".lock" for path in self.folder.glob("*")):
-            raise BadInput(
-                where=self.folder,
-                expected="an empty folder, or one with a run",
-                found="a folder with other files in it",
-                remedy="choose another folder",
-            )
+            check_same_settings(self.folder, read_json(stored), json.loads(json.dumps(self.settings)))
+        else:
+            check_empty(self.folder)
         for leftover in self.folder.rglob(".*.tmp"):
             leftover.unlink()
         self._started = time.time()
@@ -92,8 +88,11 @@ class RunWriter:
         if not (self.folder / "settings.json").exists():
             write_json(self.folder / "settings.json", self.settings)
 
-    def finish(self) -> Run:
-        """Return the finished run after writing records.parquet and, last, the manifest."""
+    def finish(self, left_out: dict[str, int] | None = None) -> Run:
+        """Return the finished run after writing records.parquet and, last, the manifest.
+
+        `left_out` counts, by problem kind, the rows of the data set's lists that have no record.
+        """
         import pyarrow.parquet as pq
 
         self._write_settings()
@@ -105,6 +104,7 @@ class RunWriter:
             "settings": self.settings,
             "samples": table.num_rows,
             "errors": sum(status != "ok" for status in table["status"].to_pylist()),
+            "left_out": left_out or {},
             "parts": [
                 {"file": f"parts/{file.name}", "sha256": sha256_of(file), "rows": pq.read_metadata(file).num_rows}
                 for file in self._files
@@ -134,15 +134,15 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / "run.json").exists():
-            raise _no_run(self.folder)
+            raise no_run(self.folder)
         self.manifest = read_json(self.folder / "run.json")
-        self.settings: dict = self.manifest["settings"]
-        if self.settings.get("spec_version") != SPEC_VERSION:
+        self.settings: dict = self.manifest.get("settings", {})
+        if self.settings.get("spec_version") != SPEC_VERSION or "parts" not in self.manifest:
             raise BadInput(
                 where=self.folder,
                 expected=f"a run of specification version {SPEC_VERSION}",
-                found=f"version {self.settings.get('spec_version')}",
-                remedy="read it with the version of this package that wrote it",
+                found=f"version {self.settings.get('spec_version')} in run.json",
+                remedy="read it with the version that wrote it; a damaged run.json: `explain --resume` makes it anew",
             )
 
     def __len__(self) -> int:
@@ -158,7 +158,8 @@ class Run:
         """Return the record columns, a row for each sample in data set order."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder / "records.parquet", columns=columns)
+        with readable(self.folder / "records.parquet"):
+            return pd.read_parquet(self.folder / "records.parquet", columns=columns)
 
     def probabilities(self) -> np.ndarray:
         """Return (N, C) float32 probabilities in record order; NaN rows for records with an error."""
@@ -174,8 +175,9 @@ class Run:
         wanted = None if sample_ids is None else list(sample_ids)
         columns = ["sample_id", "status", "annotation", *(columns or rows.MAP_COLUMNS)]
         for part in self.manifest["parts"]:
-            file = pq.ParquetFile(self.folder / part["file"])
-            for batch in file.iter_batches(batch_size=64, columns=columns):
+            with readable(self.folder / part["file"]):
+                batches = list(pq.ParquetFile(self.folder / part["file"]).iter_batches(batch_size=64, columns=columns))
+            for batch in batches:
                 if wanted is not None:
                     batch = batch.filter(pc.is_in(batch["sample_id"], value_set=_strings(wanted)))
                 yield from batch.to_pylist()
@@ -264,29 +266,6 @@ def _records_in_order(files: Sequence[Path]) -> pa.Table:
         column = pa.Array.from_pandas(metadata[name].convert_dtypes())
         table = table.append_column(f"meta_{name}", column)
     return table
-
-
-def _same_settings(folder: Path, stored: dict, asked: dict) -> None:
-    differing = sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
-    if differing:
-        found = "; ".join(f"{key}: {stored.get(key)!r} there, {asked.get(key)!r} asked" for key in differing)
-        raise BadInput(
-            where=folder,
-            expected="the settings the run was begun with",
-            found=found,
-            remedy="resume with the same settings, or choose another folder",
-        )
-
-
-def _no_run(folder: Path) -> BadInput:
-    siblings = sorted(path.parent.name for path in folder.glob("*/run.json"))
-    if siblings:
-        found, remedy = f"a folder of the runs {', '.join(siblings)}", f"name one of them: {folder / siblings[0]}"
-    elif (folder / "settings.json").exists():
-        found, remedy = "a run that was cut off", "go on with it by --resume"
-    else:
-        found, remedy = "no run.json" if folder.exists() else "no such folder", "make one with `explain`"
-    return BadInput(where=folder, expected="a finished run", found=found, remedy=remedy)
 
 
 def _strings(values: Sequence[str]) -> pa.Array:

@@ -62,7 +62,8 @@ def summarise(run: Run, *, rule: str | None = None, threshold: float | None = No
     -------
     dict
         ``samples`` (records), ``scored`` (records with explanation and annotation), ``metrics``, ``scores``
-        (``undefined`` counts what no mean contains), ``patterns``, ``by`` (scores by label and by tertile of the
+        (``undefined`` counts what no mean contains), ``patterns`` (and ``without_pattern``: records without outline
+        or label), ``by`` (scores by label and by tertile of the
         annotated area), and what identifies the run.
     """
     table = table_of(run, rule, threshold)
@@ -72,11 +73,13 @@ def summarise(run: Run, *, rule: str | None = None, threshold: float | None = No
         **_identity(run, rule, threshold),
         "samples": len(table),
         "errors": int((table["status"] != "ok").sum()),
+        "left_out": run.manifest.get("left_out", {}),
         "scored": int(_scored(table).sum()),
         "labels": {str(k): int(v) for k, v in by["label"].value_counts(sort=False).items()},
         "metrics": _metrics(run, table, threshold, seed),
         "scores": _score_table(table, seed),
         "patterns": {key: exclusive.get(key, 0) for key in (*patterns.KEYS, "unclassified", "no_explanation")},
+        "without_pattern": exclusive.get("", 0),
         "patterns_non_exclusive": {key: int(table[f"pattern_{key}"].sum()) for key in patterns.KEYS},
         "stability": _plain(intervals.mean(table["stability"].to_numpy(float), seed=seed)),
         "by": {
