@@ -227,3 +227,30 @@ def test_bad_requests_are_one_line(dataset, classifier, tmp_path):
         explain_dataset(strangers, classifier, "grad_cam", tmp_path / "z", **FAST)
     with pytest.raises(BadInput, match="no_such"):
         explain_dataset(dataset, classifier, "no_such", tmp_path / "y", **FAST)
+
+
+def test_an_image_without_finite_numbers_costs_its_own_record_alone(dataset, classifier, run, tmp_path):
+    """A network that overflows on one image: that record is an error, and the others keep every bit."""
+    import torch
+
+    broken = tiny_classifier()
+    spoiled = Preparation(classifier.preprocessing.frame)(dataset.samples[2]).frame
+    pixel = classifier.normalise(spoiled[None])[0, :, 0, :8]
+
+    class Overflowing(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            same = (x[:, :, 0, :8] == pixel).flatten(1).all(1)
+            return self.inner(x) + torch.where(same, torch.nan, 0.0)[:, None]
+
+    broken.network, broken.cam_layer = Overflowing(broken.network), "inner.3"
+    [mine] = explain_dataset(dataset, broken, "grad_cam", tmp_path / "r", **FAST)
+    records, whole = (r.records().set_index("sample_id") for r in (mine, run))
+    assert records["status"].value_counts().to_dict() == {"ok": GOOD + 3, "error": 2}
+    assert "not finite" in records.loc["s002", "error"]
+    good = records.index[records["status"] == "ok"]
+    shared = [name for name in records if name not in ("layer", "classifier_digest")]
+    pd.testing.assert_frame_equal(records.loc[good, shared], whole.loc[good, shared], check_exact=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from xai_core.explainers import Description, Explanation
     from xai_core.models import Classifier
 
+    _Answer = tuple[list[Explanation], int] | str
+
 # problems of the lists that cost a sample its record; `check` lists them
 LEAVES_OUT = ("file_missing", "path_outside", "duplicate")
 
@@ -214,13 +216,24 @@ class Step:
 
     def __call__(self, batch: Sequence[Prepared]) -> list[list[dict]]:
         """Return for each target the rows of the batch, in its order."""
-        usable = [prepared for prepared in batch if not prepared.error]
-        explanations = self._explain(usable) if usable else [None] * len(self.targets)
-        places = {prepared.sample.id: place for place, prepared in enumerate(usable)}
+        answers = self._answers([prepared for prepared in batch if not prepared.error])
         return [
-            [self._row(prepared, target, explanation, places.get(prepared.sample.id)) for prepared in batch]
-            for target, explanation in zip(self.targets, explanations, strict=True)
+            [self._row(prepared, place, answers.get(prepared.sample.id)) for prepared in batch]
+            for place in range(len(self.targets))
         ]
+
+    def _answers(self, usable: Sequence[Prepared]) -> dict[str, _Answer]:
+        """Return for each sample id the explanations and its place in them, or why there are none."""
+        if not usable:
+            return {}
+        try:
+            explanations = self._explain(usable)
+        except FloatingPointError as error:
+            if len(usable) == 1:
+                return {usable[0].sample.id: str(error)}
+            # one image's numbers are no reason to lose the others of its batch
+            return {name: answer for one in usable for name, answer in self._answers([one]).items()}
+        return {prepared.sample.id: (explanations, place) for place, prepared in enumerate(usable)}
 
     def _explain(self, usable: Sequence[Prepared]) -> list[Explanation]:
         from xai_core.explainers import explain
@@ -247,6 +260,8 @@ class Step:
 
         from xai_core.scores.metrics import called
 
+        if not bool(torch.isfinite(probabilities).all()):
+            raise FloatingPointError("the network's probabilities are not finite")
         if target == "predicted":
             return called(probabilities, self.positive, self.threshold)
         # an unlabelled sample is explained for class 0 to keep the batch whole; its row is an error
@@ -257,16 +272,18 @@ class Step:
         label = prepared.sample.label
         return -1 if label is None else self.places[label]
 
-    def _row(self, prepared: Prepared, target: str | int, explanation: Explanation | None, place: int | None) -> dict:
+    def _row(self, prepared: Prepared, target: int, answer: _Answer | None) -> dict:
         label = self._label(prepared)
         row = records.of_sample(prepared, self.positions[prepared.sample.id], self.dataset.root, label, self.names)
         row |= self._provenance
-        if place is None:
+        if answer is None or isinstance(answer, str):
             # without the folder's own name: the same data elsewhere give the same record
-            return row | {"status": "error", "error": prepared.error.replace(f"{self.dataset.root}/", "")}
-        if target == "label" and label < 0:
+            reason = (answer or prepared.error).replace(f"{self.dataset.root}/", "")
+            return row | {"status": "error", "error": reason}
+        if self.targets[target] == "label" and label < 0:
             return row | {"status": "error", "error": "no label, which is the target asked for"}
-        return row | {"status": "ok", "error": ""} | records.of_explanation(explanation, place, self.names)
+        explanations, place = answer
+        return row | {"status": "ok", "error": ""} | records.of_explanation(explanations[target], place, self.names)
 
 
 def _described(method: str) -> Description:
