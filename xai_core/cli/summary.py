@@ -40,6 +40,7 @@ def as_text(summary: dict) -> str:
         f"  {summary['samples']} records, {summary['errors']} with an error, {summary['scored']} scored by the rule "
         f"{summary['region_rule']}{point}",
         *_without_record(summary["left_out"]),
+        *_stability(summary["stability"]["mean"]),
         "",
         "metrics, with 95 % bootstrap intervals",
         _metrics(summary["metrics"]),
@@ -51,9 +52,6 @@ def as_text(summary: dict) -> str:
         "patterns (each record once)",
         table(("", "records"), [*summary["patterns"].items(), ("no outline or no label", summary["without_pattern"])]),
     ]
-    if summary["stability"]["mean"] is not None:
-        stability = summary["stability"]
-        lines.insert(4, f"  stability of the maps {number(stability['mean'])} (1: the same in every bootstrap refit)")
     for name, groups in summary["by"].items():
         lines += ["", f"by {name.replace('_', ' ')}", _groups(groups)]
     return "\n".join(lines)
@@ -64,6 +62,10 @@ def _without_record(left_out: dict) -> list[str]:
         return []
     kinds = ", ".join(f"{kind} {n}" for kind, n in left_out.items())
     return [f"  rows of the data set without a record: {kinds} (`check` lists them)"]
+
+
+def _stability(mean: float | None) -> list[str]:
+    return [] if mean is None else [f"  stability of the maps {mean:.3f} (1: the same in every bootstrap refit)"]
 
 
 def _target(summary: dict) -> str:
