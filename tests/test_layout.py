@@ -19,7 +19,7 @@ BELOW = {
     "training": GROUND | {"datasets", "models", "scores"},
     "explainers": GROUND | {"models"},
     "runs": GROUND | {"datasets", "models", "scores", "explainers"},
-    "report": GROUND | {"datasets", "scores", "runs"},
+    "report": GROUND | {"datasets", "scores", "explainers", "runs"},
     "cli": GROUND | {"datasets", "models", "scores", "training", "explainers", "runs", "report"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xai_core.explainers import METHODS
 from xai_core.geometry import Frame, Placement
 from xai_core.runs import rows
 from xai_core.runs.scoring import heatmaps_of, read_scores, regions_of
@@ -103,8 +104,7 @@ class _Case:
 def _show(axis: Axes, image: np.ndarray, case: _Case, heat: np.ndarray | None = None) -> None:
     axis.imshow(image.astype(np.uint8), cmap="gray", vmin=0, vmax=255)
     if heat is not None:
-        signed = np.nanmin(heat, initial=0.0) < 0
-        lowest, colours = (-1, "RdBu_r") if signed else (0, "inferno")
+        lowest, colours = (-1, "RdBu_r") if METHODS[case.settings["method"]].signed else (0, "inferno")
         axis.imshow(heat, cmap=colours, vmin=lowest, vmax=1, alpha=0.55)
     for mask, colour, style in [(case.truth, TRUTH, "solid"), (case.region, EXPLANATION, "dashed")]:
         if mask is not None and mask.any():
