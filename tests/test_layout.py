@@ -11,6 +11,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "xai_core"
 GROUND = {"errors", "types", "geometry", "files", "imagenet_classes"}
+ABOVE_RUNS = GROUND | {
+    "datasets",
+    "models",
+    "scores",
+    "training",
+    "explainers",
+    "probes",
+    "runs",
+    "review",
+    "jobs",
+}
 BELOW = {
     **dict.fromkeys(GROUND, GROUND),
     "datasets": GROUND,
@@ -19,18 +30,28 @@ BELOW = {
     "training": GROUND | {"datasets", "models", "scores"},
     "explainers": GROUND | {"models"},
     "runs": GROUND | {"datasets", "models", "scores", "explainers"},
-    "report": GROUND | {"datasets", "scores", "explainers", "runs"},
-    "cli": GROUND | {"datasets", "models", "scores", "training", "explainers", "runs", "report"},
+    "probes": GROUND | {"models", "scores", "explainers"},
+    "review": GROUND | {"datasets", "models", "scores", "explainers", "probes", "runs"},
+    "report": GROUND | {"datasets", "scores", "explainers", "runs", "review"},
+    "jobs": GROUND,
+    "cli": ABOVE_RUNS | {"report"},
+    "ui": ABOVE_RUNS | {"report"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 HOMES = {
     "streamlit": ("xai_core/ui/", "pages/", "app.py"),
-    "torch": ("xai_core/models/", "xai_core/training/", "xai_core/explainers/", "xai_core/runs/pipeline.py"),
+    "torch": (
+        "xai_core/models/",
+        "xai_core/training/",
+        "xai_core/explainers/",
+        "xai_core/probes/",
+        "xai_core/runs/pipeline.py",
+    ),
     "timm": ("xai_core/models/", "xai_core/training/"),
     "torchvision": ("xai_core/models/", "xai_core/training/"),
-    "cv2": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/report/"),
-    "PIL": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/report/"),
+    "cv2": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/review/", "xai_core/report/"),
+    "PIL": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/review/", "xai_core/report/"),
     "matplotlib": ("xai_core/training/", "xai_core/report/"),
 }
 ONE_ADAPTER = ("pytorch_grad_cam", "lime", "captum", "loky")
