@@ -28,6 +28,7 @@ format: .venv/ready-dev
 clean:
 	rm -rf .venv
 
+# The tests of the pages drive Debian's Chromium.
 # Debian ships venv apart from Python: fetch it where it is missing and we may.
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv .venv; }
@@ -38,4 +39,5 @@ clean:
 
 .venv/ready-dev: requirements-dev.txt .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	command -v chromium || { apt-get update && apt-get install -y chromium; }
 	touch $@

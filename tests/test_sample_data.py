@@ -56,6 +56,14 @@ def test_shipped_runs_are_whole_and_summed_up(method, target):
     assert summary["metrics"]["auc"]["value"] > 0.85
 
 
+def test_shipped_runs_name_the_operating_points_of_the_card():
+    points = {name: point["threshold"] for name, point in read_json(MODEL / "card.json")["operating_points"].items()}
+    assert points["0.5"] == 0.5 and 0 < points["sensitivity_95"] < 0.5
+    assert load(MODEL, device="cpu").operating_points == points
+    for run in (open_run(SHIPPED / "runs" / method / target) for method in METHODS for target in TARGETS):
+        assert run.settings["operating_points"] == read_json(run.folder / "settings.json")["operating_points"] == points
+
+
 def test_nothing_of_a_machine_ships():
     for path in SHIPPED.rglob("*.json"):
         text = path.read_text()

@@ -15,6 +15,8 @@ from xai_core.geometry import Frame
 from xai_core.models.memory import keep_freed_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import torch
 
@@ -68,6 +70,8 @@ class Classifier:
         'cuda' where there is one, else 'cpu'.
     precision : {'float32', 'bfloat16'}
         What the network computes in. Logits and probabilities are float32 either way.
+    operating_points : mapping of str to float, optional
+        Thresholds that validation data gave, by name (`scores.metrics.operating_points`); no part of the digest.
 
     Attributes
     ----------
@@ -87,11 +91,13 @@ class Classifier:
         cam_layer: str,
         device: str | torch.device | None = None,
         precision: str = "float32",
+        operating_points: Mapping[str, float] | None = None,
     ) -> None:
         import torch
 
         self.preprocessing, self.class_names = preprocessing, tuple(class_names)
         self.architecture, self.cam_layer, self.precision = dict(architecture), cam_layer, precision
+        self.operating_points = dict(operating_points or {})
         self.device = _usable_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()

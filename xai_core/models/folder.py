@@ -67,6 +67,7 @@ def load_folder(
         cam_layer=card["cam_layer"],
         device=device,
         precision=precision,
+        operating_points=_operating_points(card) if checkpoint is None else {},
     )
     if checkpoint is None and classifier.digest != card["digest"]:
         raise BadInput(
@@ -87,6 +88,12 @@ def checkpoints(folder: str | Path) -> tuple[int, ...]:
 def checkpoint_path(folder: str | Path, step: int) -> Path:
     """Return where the checkpoint of a training step lies in a model folder."""
     return Path(folder) / CHECKPOINTS / f"step-{step:06d}.safetensors"
+
+
+def _operating_points(card: Mapping[str, object]) -> dict[str, float]:
+    """Return the thresholds of a card that training wrote; one chosen on no positive sample is left out."""
+    points = card.get("operating_points") or {}
+    return {name: point["threshold"] for name, point in points.items() if point["threshold"] is not None}
 
 
 def _card(folder: Path) -> dict:

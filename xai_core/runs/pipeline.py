@@ -205,6 +205,7 @@ class Step:
             "parameters": self.parameters,
             "layer": self.layer,
             "threshold": None if self.positive is None else self.threshold,
+            "operating_points": {} if self.positive is None else classifier.operating_points,
             "region_rule": self.rule,
             "seed": self.seed,
             "batch_size": self.batch_size,
