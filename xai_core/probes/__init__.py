@@ -1,0 +1,1 @@
+"""Probes: what a classifier answers when its picture is changed, and what it makes of a picture inside."""
