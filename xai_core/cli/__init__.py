@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
     "demo": "the main job on the synthetic sample data",
+    "app": "serve the pages to a browser on this machine",
 }
 
 

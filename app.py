@@ -1,0 +1,15 @@
+"""The app: ``python -m xai_core app``, ``streamlit run app.py`` or ``python app.py``, from any working directory."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from xai_core.ui import server
+
+ROOT = Path(__file__).resolve().parent
+
+settings = server.settle(ROOT / "app.py", own=__name__ == "__main__")
+app = st.App(ROOT / "xai_core" / "ui" / "main.py", lifespan=server.lifespan, middleware=server.middleware())
+
+if __name__ == "__main__":
+    app.run(config=settings)

@@ -1,0 +1,3 @@
+"""Jobs."""
+import streamlit as st
+st.title("Start a run")
