@@ -55,14 +55,15 @@ def read_grey(path: Path, least: int, *, max_pixels: int = MAX_PIXELS) -> tuple[
     Every byte is decoded, so it fails where `read_image` fails, but a large JPEG at a fraction of its resolution, not
     under `least` pixels a side.
     """
+    return _decode(path, max_pixels, lambda image: _shrunk(image, "L", least))
 
-    def shrink(image: Image.Image) -> tuple[tuple[int, int], np.ndarray]:
-        own = image.height, image.width
-        turned = _orientation(image) in (5, 6, 7, 8)
-        image.draft("L", (least, least))
-        return own[::-1] if turned else own, np.asarray(_as_rgb(image).convert("L"))
 
-    return _decode(path, max_pixels, shrink)
+def read_small(path: Path, least: int, *, max_pixels: int = MAX_PIXELS) -> tuple[tuple[int, int], np.ndarray]:
+    """Return the picture's own (height, width), and a copy in colour that may be smaller: (h, w, 3) uint8 RGB.
+
+    As `read_grey`; for thumbnails.
+    """
+    return _decode(path, max_pixels, lambda image: _shrunk(image, "RGB", least))
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -119,6 +120,13 @@ def _decode(path: Path, max_pixels: int, convert: Callable[[Image.Image], object
             return convert(image)
         except Exception as error:  # a damaged file makes the decoders raise whatever they meet first
             raise _unreadable(path, str(error) or type(error).__name__) from None
+
+
+def _shrunk(image: Image.Image, mode: str, least: int) -> tuple[tuple[int, int], np.ndarray]:
+    own = image.height, image.width
+    turned = _orientation(image) in (5, 6, 7, 8)
+    image.draft(mode, (least, least))
+    return own[::-1] if turned else own, np.asarray(_as_rgb(image).convert(mode))
 
 
 def _open(path: Path, max_pixels: int) -> Image.Image:
