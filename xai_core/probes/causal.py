@@ -29,7 +29,7 @@ REASONS = {
     "empty_explanation": "the explanation region is empty",
     "nothing_left": "the region covers all that the classifier sees",
 }
-BLUR = 1 / 12  # standard deviation of the blur, as a share of the frame's longer side
+BLUR = 1 / 6  # standard deviation of the blur, as a share of the frame's longer side
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def fill_in(image: np.ndarray, removed: np.ndarray, fill: str) -> np.ndarray:
     kept = np.where(removed[..., None], 0.0, image)
     weight = (~removed).astype(float)
     if fill == "blur":
-        # the whole Gaussian, not cut off: the weights stay above 1e-63 at any distance within the frame
+        # the whole Gaussian, not cut off: the weights stay above 1e-16 at any distance within the frame
         down, across = (_gaussian(side, BLUR * max(removed.shape)) for side in removed.shape)
         made = np.einsum("yh,hwc,xw->yxc", down, kept, across, optimize=True)
         made /= (down @ weight @ across)[..., None]
