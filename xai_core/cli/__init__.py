@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a classifier on a data set",
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
+    "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
     "demo": "the main job on the synthetic sample data",
     "app": "serve the pages to a browser on this machine",
 }
