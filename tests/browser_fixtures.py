@@ -1,0 +1,120 @@
+"""A real browser on a real Streamlit server, for tests of what a reader sees.
+
+`serve` starts a script and returns its address; `page` opens pages that fail their test on any error in the console, and
+on any request that leaves this machine. Use: ``from browser_fixtures import browser, page, serve  # noqa: F401``
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+START_SECONDS = 60
+OPTIONS = [
+    "--server.headless=true",
+    "--server.address=127.0.0.1",
+    "--server.fileWatcherType=none",
+    "--browser.gatherUsageStats=false",
+    "--client.toolbarMode=viewer",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return one Chromium for the whole session; skip where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory) -> Iterator[Callable[..., str]]:
+    """Return ``serve(script, cwd=None, env=None) -> url``: a server of its own process, until the session ends."""
+    servers = []
+
+    def start(script: Path | str, cwd: Path | str | None = None, env: dict[str, str] | None = None) -> str:
+        port = free_port()
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}", *OPTIONS]
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                command, cwd=cwd, env=os.environ | (env or {}), stdout=output, stderr=subprocess.STDOUT
+            )
+        servers.append(server)
+        url = f"http://127.0.0.1:{port}"
+        wait_until_healthy(server, url, log)
+        return url
+
+    yield start
+    for server in servers:
+        server.terminate()
+    for server in servers:
+        server.wait(timeout=20)
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Callable[..., object]]:
+    """Return ``page(url, width=1440, height=1000, scheme="light") -> Page``, opened and without an error so far."""
+    contexts, faults = [], []
+
+    def open_page(url: str, width: int = 1440, height: int = 1000, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        new = context.new_page()
+        watch(new, faults)
+        new.goto(url)
+        return new
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults, "\n".join(faults)
+
+
+def watch(page, faults: list[str]) -> None:
+    """Add to `faults` each exception, console error and request beyond this machine."""
+    page.on("pageerror", lambda error: faults.append(f"exception in the page: {error}"))
+    page.on("console", lambda line: line.type == "error" and faults.append(f"console: {line.text}"))
+    page.on("request", lambda request: leaves(request.url) and faults.append(f"request to {request.url}"))
+
+
+def leaves(url: str) -> bool:
+    """Say whether a request for this address leaves the machine."""
+    parts = urlsplit(url)
+    return parts.scheme not in {"data", "blob", "about"} and parts.hostname not in LOOPBACK
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until_healthy(server: subprocess.Popen, url: str, log: Path) -> None:
+    """Return when the server answers; fail with its log where it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    server.kill()
+    pytest.fail(f"the server did not start:\n{log.read_text()}")

@@ -1,0 +1,39 @@
+// Put before every component's own main.js: a component is one module, which cannot import a second file.
+// Data are never trusted as markup: nodes are made here, from text and attributes alone.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return a new HTML element with a class and a text. */
+function element(tag, className = "", text = "") {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+/** Return a new SVG element with these attributes and a text. */
+function vector(tag, attributes = {}, text = "") {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    node.setAttribute(name, value);
+  }
+  node.textContent = text;
+  return node;
+}
+
+/** Return an outline ("truth" or "explanation") as a line on a dark halo, so that it shows on any picture. */
+function outline(kind, path) {
+  const group = vector("g", { class: `outline ${kind}` });
+  group.append(vector("path", { class: "halo", d: path }), vector("path", { class: "line", d: path }));
+  return group;
+}
+
+function clamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}
+
+/** Take an event for this component alone, so that neither the page nor the App's shortcuts act on it too. */
+function take(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}
