@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,12 @@ import pytest
 from PIL import Image
 
 from tests.runs_fixtures import SIZE, make_dataset, tiny_classifier
+from xai_core.cli import main
 from xai_core.errors import BadInput
 from xai_core.probes.features import features_of
 from xai_core.review import again, neighbours
 from xai_core.runs import Run, explain_dataset
+from xai_core.runs.scoring import read_scores
 from xai_core.runs.summary import table_of
 
 
@@ -199,3 +203,53 @@ def test_many_classes_are_borderline_by_the_two_largest():
         "borderline": [True, True, False, False],
         "failed": [False, False, True, False],
     }
+
+
+@pytest.mark.parametrize("target", ["predicted", "malignant"])
+def test_a_record_is_checked_with_its_own_regions(runs, classifier, target):
+    run = Run(runs[0].folder.parent / target)
+    records = run.records()
+    for sample_id, expected in [("s004", ""), ("bare", "no_annotation"), ("edge", "empty_annotation")]:
+        by_name = {(c.name, c.fill): c for c in again.checks_of(run, sample_id, classifier=classifier)}
+        record = records[records["sample_id"] == sample_id].iloc[0]
+        np.testing.assert_allclose(by_name["unchanged", ""].probabilities, record["probabilities"], atol=1e-6)
+        kept = by_name["region_only", "mean"]
+        assert kept.reason == expected
+        if not expected:
+            assert kept.removed == pytest.approx(1 - record["region_area"])
+            area = read_scores(run).set_index("sample_id").loc[sample_id, "explanation_area"]
+            assert by_name["without_explanation", "blur"].removed == pytest.approx(area)
+    with pytest.raises(BadInput, match="broken"):
+        again.checks_of(run, "broken", classifier=classifier)
+    with pytest.raises(BadInput, match="nobody"):
+        again.checks_of(run, "nobody", classifier=classifier)
+
+
+def test_the_classifier_of_a_shipped_run_is_found_from_anywhere(tmp_path, monkeypatch):
+    run = Run(Path("sample_data/runs/lime/malignant").resolve())
+    monkeypatch.chdir(tmp_path)
+    assert again.classifier_of(run).digest == run.settings["classifier_digest"]
+    run.settings["classifier_digest"] = "0123456789abcdef" * 4
+    with pytest.raises(BadInput, match=r"digest 0123456789ab .*; found sample_data/models/demo with the digest"):
+        again.classifier_of(run)
+    with pytest.raises(BadInput, match="found gone/away, which cannot be loaded"):
+        again.classifier_of(run, "gone/away")
+
+
+def test_prepare_makes_what_is_missing_and_says_what_it_cannot(tmp_path, capsys):
+    shutil.copytree("sample_data/runs/grad_cam", tmp_path / "runs" / "grad_cam")
+    (tmp_path / "dermoscopy").symlink_to(Path("sample_data/dermoscopy").resolve())
+    folder = str(tmp_path / "runs" / "grad_cam")
+    assert main(["prepare", folder, "--json", "--workers", "0"]) == 0
+    made = json.loads(capsys.readouterr().out)["runs"]
+    assert [(entry["tiles"], entry["features"], entry["error"]) for entry in made] == [(100, 100, "")] * 2
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/grad_cam/*/features.parquet")}
+    assert len(written) == 2
+    assert main(["prepare", folder, "--workers", "0"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    for path in written:
+        path.unlink()
+    assert main(["prepare", f"{folder}/predicted", "--model", str(tmp_path / "nothing")]) == 2
+    said = capsys.readouterr()
+    assert "100 thumbnails, 0 features" in said.out
+    assert "nothing, which cannot be loaded" in said.err

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from xai_core.errors import BadInput
 from xai_core.geometry import Frame
 from xai_core.probes import causal
+from xai_core.review.kept import Kept, rows_of
 from xai_core.runs import rows
 from xai_core.runs.prepare import Preparation, Prepared, cache_folder
 from xai_core.runs.scoring import regions_of
 from xai_core.types import Sample
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
 
     from xai_core.models import Classifier
     from xai_core.runs import Run
@@ -58,9 +61,9 @@ def preparation_of(run: Run) -> Preparation:
     return Preparation(Frame(**frame | {"size": tuple(frame["size"])}), cache=cache_folder())
 
 
-def samples_of(run: Run, records) -> list[Sample]:
+def samples_of(run: Run, records: pd.DataFrame) -> list[Sample]:
     """Return the samples behind rows with `sample_id` and `image`: where their images lie, and nothing else."""
-    root = (run.folder / run.settings["dataset_root"]).resolve()
+    root = _root(run)
     return [Sample(i, root / image, None) for i, image in zip(records["sample_id"], records["image"], strict=True)]
 
 
@@ -72,17 +75,7 @@ def frame_image(run: Run, sample_id: str) -> np.ndarray:
     BadInput
         Where the run has no such sample, or its image is gone or is not the one that was explained.
     """
-    records = run.records(["sample_id", "image", "image_hash"])
-    records = records[records["sample_id"] == sample_id]
-    if not len(records):
-        raise BadInput(
-            where=run.folder, expected="a sample of this run", found=repr(sample_id), remedy="choose another"
-        )
-    (sample,), (image_hash,) = samples_of(run, records), records["image_hash"]
-    prepared = preparation_of(run)(sample)
-    if reason := unusable(prepared, image_hash):
-        raise BadInput(where=sample.image, expected="the image that was explained", found=reason, remedy="put it back")
-    return prepared.frame
+    return _frame(run, _row(run, sample_id))
 
 
 def unusable(prepared: Prepared, image_hash: str) -> str:
@@ -109,13 +102,32 @@ def checks_of(
     BadInput
         Where the classifier or the image is not at hand any more, or the rule does not fit the run.
     """
-    row, truth, explanation = run.map_of(sample_id), None, None
+    row, truth, explanation = _row(run, sample_id), None, None
     if row["region"] is not None:
         truth = rows.decode_region(row["region"], run.frame_size)
+    elif row["annotation"] == "annotation_outside_crop":
+        truth = np.zeros(run.frame_size, bool)
     if row["status"] == "ok":
         explanation = regions_of(run, [row], rule or run.settings["region_rule"])[0]
-    image = frame_image(run, sample_id)
-    return causal.checks(classifier or classifier_of(run), image, truth, explanation)
+    return causal.checks(classifier or classifier_of(run), _frame(run, row), truth, explanation)
+
+
+def _row(run: Run, sample_id: str) -> dict:
+    columns = ("sample_id", "image", "image_hash", "status", "annotation", *rows.MAP_COLUMNS)
+    (row,) = rows_of(run, Kept(run).places([sample_id]), columns)
+    return row
+
+
+def _frame(run: Run, row: dict) -> np.ndarray:
+    sample = Sample(row["sample_id"], _root(run) / row["image"], None)
+    prepared = preparation_of(run)(sample)
+    if reason := unusable(prepared, row["image_hash"]):
+        raise BadInput(where=sample.image, expected="the image that was explained", found=reason, remedy="put it back")
+    return prepared.frame
+
+
+def _root(run: Run) -> Path:
+    return (run.folder / run.settings["dataset_root"]).resolve()
 
 
 def _gone(run: Run, found: str) -> BadInput:
