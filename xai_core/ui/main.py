@@ -1,4 +1,4 @@
-"""The script that draws every page."""
+"""The script that draws every page: sign-in, navigation, style."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from pathlib import Path
 import streamlit as st
 
 from xai_core.ui import sign_in
+from xai_core.ui.page import EXPLORE, JOBS, OVERVIEW
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+ICON = Path(__file__).parent / "icon.png"
 
-st.set_page_config(page_title="Right Reasons", layout="wide")
+st.set_page_config(page_title="Right Reasons", page_icon=str(ICON), layout="wide")
 sign_in.require()
-st.navigation([st.Page(path) for path in sorted(PAGES.glob("*.py"))], position="top").run()
+st.html(f"<style>{STYLE}</style>")
+st.navigation(
+    [
+        st.Page(OVERVIEW, title="Overview", default=True),
+        st.Page(EXPLORE, title="Explore"),
+        st.Page(JOBS, title="Jobs"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,32 @@
+"""Explore: which records score how, where the explanation looked, one case at a time."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from xai_core.review.queries import Selection
+from xai_core.ui import library, state
+from xai_core.ui.case_view import case_view
+from xai_core.ui.charts import charts
+from xai_core.ui.filters import filters
+from xai_core.ui.gallery_view import gallery_view
+from xai_core.ui.page import count_line, page_foot
+from xai_core.ui.top_bar import top_bar
+
+records = top_bar()
+opinions = library.verdicts().state(records.run.manifest["content_digest"])
+query = filters(records)
+selection = Selection(records, query, {sample_id: said.verdict for sample_id, said in opinions.items()})
+order = selection.order()
+case = state.present_case(records)
+
+st.markdown(
+    f"Each picture is one record: the human outline against what **{library.title_of_run(records.run)}** points to. "
+    f"{count_line(records, order)}"
+)
+if case is None:
+    charts(selection)
+    gallery_view(selection, order, opinions)
+else:
+    case_view(records, case, order, opinions)
+page_foot(records)

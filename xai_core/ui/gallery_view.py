@@ -1,0 +1,145 @@
+"""The gallery: order, pages, tiles, and the table as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from xai_core.review.queries import Selection
+from xai_core.review.records import Records
+from xai_core.review.tiles import Tile, tiles
+from xai_core.review.verdicts import VERDICTS, Opinion
+from xai_core.scores.arrays import SCORE_NAMES
+from xai_core.ui import components, state
+from xai_core.ui.words import title_of
+
+SYMBOLS = {"right_reasons": "✓", "wrong_reasons": "✗", "unsure": "?"}
+
+
+def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
+    """Draw the page of records that the order begins at the page chosen."""
+    records = selection.records
+    with st.container(horizontal=True, vertical_alignment="bottom", key="gallery_controls"):
+        sort = _choose_order(records)
+        per = st.segmented_control(
+            "On a page",
+            state.PER_PAGE,
+            default=60,
+            required=True,
+            key="per",
+            bind=state.BOUND,
+            on_change=_first_page,
+        )
+        page = _choose_page(-(-len(order) // per))
+        _downloads(records, order, opinions)
+    shown = order[(page - 1) * per : page * per]
+    ids = records.table["sample_id"].to_numpy()[shown].tolist()
+    pictures = {tile.sample_id: tile for tile in tiles(records.run, records.rule, ids)}
+    items = [
+        tile_item(row, pictures[row["sample_id"]], sort, opinions.get(row["sample_id"]))
+        for row in records.table.iloc[shown].to_dict(orient="records")
+    ]
+    components.gallery(items, key="gallery", on_open=state.open_case, selected=st.session_state.get("last_case"))
+
+
+def table_of_selection(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> pd.DataFrame:
+    """Return the records of an order with what the page shows of them: scores, chance levels, calls and verdicts."""
+    table = records.table.iloc[order].drop(columns=["image_hash"])
+    ids = table["sample_id"]
+    verdict = [opinions[i].verdict if i in opinions else "" for i in ids]
+    tags = [";".join(opinions[i].tags) if i in opinions else "" for i in ids]
+    note = [opinions[i].note if i in opinions else "" for i in ids]
+    return table.assign(threshold=records.threshold, region_rule=records.rule, verdict=verdict, tags=tags, note=note)
+
+
+def _choose_order(records: Records) -> str:
+    options = state.sort_columns(records)
+    if st.session_state.get("sort") not in (None, *options):
+        del st.session_state["sort"]
+    sort = st.selectbox(
+        "Sorted by",
+        options,
+        format_func=title_of,
+        key="sort",
+        bind=state.BOUND,
+        width=230,
+        on_change=_first_page,
+    )
+    st.segmented_control(
+        "Order",
+        [state.LOWEST, state.HIGHEST],
+        default=state.LOWEST,
+        required=True,
+        key="order",
+        bind=state.BOUND,
+        label_visibility="collapsed",
+        on_change=_first_page,
+    )
+    return sort
+
+
+def _choose_page(pages: int) -> int:
+    pages = max(1, pages)
+    if st.session_state.get("page", 1) > pages:
+        st.session_state["page"] = pages
+    return st.pagination(pages, key="page", bind=state.BOUND)
+
+
+def _first_page() -> None:
+    st.session_state["page"] = 1
+
+
+def tile_item(row: dict, tile: Tile, sort: str, opinion: Opinion | None) -> dict:
+    """Return what the gallery draws of a record: a row of the table, its picture, the score shown, what was said."""
+    label, called = _text(row["label"]), _text(row["called"])
+    score = sort if sort in row and isinstance(row[sort], float) else SCORE_NAMES[0]
+    value = f"{row[score]:.2f}" if not np.isnan(row[score]) else "no score"
+    return {
+        "id": row["sample_id"],
+        "src": tile.src,
+        "width": tile.width,
+        "height": tile.height,
+        "truth": tile.truth,
+        "explanation": tile.explanation,
+        "label": label,
+        "called": called,
+        "outcome": row["outcome"],
+        "score": value,
+        "verdict": SYMBOLS.get(opinion.verdict, "") if opinion else "",
+        "alt": f"{row['sample_id']}: label {label or 'unknown'}, called {called or 'nothing'} with confidence "
+        f"{row['confidence']:.2f}; {title_of(score)} {value}"
+        + (f"; verdict {VERDICTS[opinion.verdict].title}" if opinion and opinion.verdict else ""),
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _downloads(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
+    with st.popover("Download", icon=":material/download:"):
+        st.caption(f"The {len(order):,} records that pass, in this order, with scores, chance levels and verdicts.")
+        name = f"{records.run.settings['method']}-{records.run.settings['target']}"
+
+        def as_csv() -> str:
+            return table_of_selection(records, order, opinions).to_csv(index=False)
+
+        def as_parquet() -> bytes:
+            sink = io.BytesIO()
+            table_of_selection(records, order, opinions).to_parquet(sink, index=False)
+            return sink.getvalue()
+
+        st.download_button("CSV", as_csv, f"{name}.csv", "text/csv", key="csv", on_click="ignore", width="stretch")
+        st.download_button(
+            "Parquet",
+            as_parquet,
+            f"{name}.parquet",
+            "application/octet-stream",
+            key="parquet",
+            on_click="ignore",
+            width="stretch",
+        )

@@ -1,0 +1,137 @@
+"""What is loaded: runs, their records at an operating point, their summaries; each read once and shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from xai_core.review.leads import Lead, leads
+from xai_core.review.records import Joined, Records, join
+from xai_core.review.verdicts import Verdicts
+from xai_core.runs.store import Run, open_run
+
+SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "runs"
+HOME = Path("runs")
+DEPTH = 3
+
+
+@st.cache_resource(ttl=5, show_spinner=False)
+def folders() -> tuple[str, ...]:
+    """Return the folders of all finished runs under runs/ and of the sample, relative to here where they can be."""
+    found = (manifest.parent for root in (HOME, SAMPLE) for manifest in _manifests(root))
+    return tuple(dict.fromkeys(shorten(folder) for folder in found))
+
+
+def runs_in(folder: str) -> tuple[str, ...]:
+    """Return the runs in a folder that a person named: itself, or those below it.
+
+    Raises
+    ------
+    BadInput
+        Where there is none.
+    """
+    found = tuple(shorten(manifest.parent) for manifest in _manifests(Path(folder).expanduser()))
+    if not found:
+        open_run(Path(folder).expanduser())
+    return found
+
+
+def shorten(folder: Path) -> str:
+    """Return a folder as text, relative to here where it lies below."""
+    folder, here = folder.resolve(), Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
+def run_of(folder: str) -> Run:
+    """Return a run; BadInput where there is none."""
+    manifest = Path(folder) / "run.json"
+    return _open(folder, manifest.stat().st_mtime_ns if manifest.exists() else 0)
+
+
+def records_of(run: Run, rule: str | None, threshold: float | None) -> Records:
+    """Return a run's records under a region rule at an operating point."""
+    return _records(str(run.folder), run.manifest["content_digest"], rule or run.settings["region_rule"], threshold)
+
+
+def leads_of(records: Records) -> list[Lead]:
+    """Return where to look first in a run."""
+    run = records.run
+    return _leads(str(run.folder), run.manifest["content_digest"], records.rule, records.threshold)
+
+
+def summary_of(records: Records) -> dict:
+    """Return a run's summary under the region rule and at the operating point of its records."""
+    run = records.run
+    return _summary(str(run.folder), run.manifest["content_digest"], records.rule, records.threshold)
+
+
+def title_of_run(run: Run) -> str:
+    """Return what a run is called: explainer and target."""
+    from xai_core.explainers import METHODS
+
+    target = {"predicted": "the predicted class", "label": "the label"}.get(
+        run.settings["target"], run.settings["target"]
+    )
+    return f"{METHODS[run.settings['method']].title} for {target}"
+
+
+def subject_of_run(run: Run) -> str:
+    """Return what a run is about: data set, split and classifier."""
+    settings = run.settings
+    dataset = settings["dataset"].partition("?")[0].rstrip("/").rpartition("/")[2]
+    classifier = settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2]
+    return " · ".join(part for part in (dataset, settings["split"], classifier) if part)
+
+
+def siblings_of(run: Run) -> dict[str, Run]:
+    """Return the other runs over the same data by the same classifier, by their folder."""
+    same = ("dataset", "classifier_digest", "split")
+    found = {folder: run_of(folder) for folder in folders() if folder != shorten(run.folder)}
+    return {
+        folder: other
+        for folder, other in found.items()
+        if all(other.settings[key] == run.settings[key] for key in same)
+    }
+
+
+def verdicts() -> Verdicts:
+    """Return the verdicts of this working directory."""
+    return _verdicts(str(Path("verdicts.sqlite").absolute()))
+
+
+def _manifests(root: Path) -> list[Path]:
+    found = (manifest for depth in range(DEPTH) for manifest in root.glob("*/" * depth + "run.json"))
+    return sorted(found, key=lambda path: (path.parent.parent, path.parent.name != "predicted", path.parent.name))
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _open(folder: str, changed: int) -> Run:
+    return open_run(folder)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the run ...")
+def _joined(folder: str, digest: str, rule: str) -> Joined:
+    return join(open_run(folder), rule)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _records(folder: str, digest: str, rule: str, threshold: float | None) -> Records:
+    return Records(_joined(folder, digest, rule), threshold)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _leads(folder: str, digest: str, rule: str, threshold: float | None) -> list[Lead]:
+    return leads(_records(folder, digest, rule, threshold))
+
+
+@st.cache_data(max_entries=100, show_spinner="Summing up ...")
+def _summary(folder: str, digest: str, rule: str, threshold: float | None) -> dict:
+    from xai_core.runs.summary import summarise
+
+    return summarise(open_run(folder), rule=rule, threshold=threshold)
+
+
+@st.cache_resource(show_spinner=False)
+def _verdicts(path: str) -> Verdicts:
+    return Verdicts(path)

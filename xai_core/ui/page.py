@@ -1,0 +1,25 @@
+"""What every page ends with, and the lines that pages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from xai_core.review.records import Records
+from xai_core.ui.words import NO_DIAGNOSIS, SYNTHETIC
+
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "jobs.py"
+
+
+def count_line(records: Records, order: np.ndarray) -> str:
+    """Return how many records pass."""
+    return f"**{len(order):,} of {len(records):,}** records pass the filters."
+
+
+def page_foot(records: Records | None = None) -> None:
+    """Draw the quiet line at the end of a page."""
+    synthetic = records is not None and records.run.settings["synthetic"]
+    st.caption(f"{SYNTHETIC} {NO_DIAGNOSIS}" if synthetic else NO_DIAGNOSIS)
