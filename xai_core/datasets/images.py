@@ -55,15 +55,32 @@ def read_grey(path: Path, least: int, *, max_pixels: int = MAX_PIXELS) -> tuple[
     Every byte is decoded, so it fails where `read_image` fails, but a large JPEG at a fraction of its resolution, not
     under `least` pixels a side.
     """
-    return _decode(path, max_pixels, lambda image: _shrunk(image, "L", least))
+
+    def shrink(image: Image.Image) -> tuple[tuple[int, int], np.ndarray]:
+        own = image.height, image.width
+        turned = _orientation(image) in (5, 6, 7, 8)
+        image.draft("L", (least, least))
+        return own[::-1] if turned else own, np.asarray(_as_rgb(image).convert("L"))
+
+    return _decode(path, max_pixels, shrink)
 
 
-def read_small(path: Path, least: int, *, max_pixels: int = MAX_PIXELS) -> tuple[tuple[int, int], np.ndarray]:
-    """Return the picture's own (height, width), and a copy in colour that may be smaller: (h, w, 3) uint8 RGB.
+def read_small(path: Path, longest: int, *, max_pixels: int = MAX_PIXELS) -> tuple[tuple[int, int], np.ndarray]:
+    """Return the picture's own (height, width), and a thumbnail whose longer side is at most `longest`.
 
-    As `read_grey`; for thumbnails.
+    The thumbnail is (h, w, 3) uint8 RGB, the whole of what `read_image` returns, never larger than it. A large JPEG is
+    decoded at a fraction of its resolution; every byte is, so it fails where `read_image` fails.
     """
-    return _decode(path, max_pixels, lambda image: _shrunk(image, "RGB", least))
+
+    def shrink(image: Image.Image) -> tuple[tuple[int, int], np.ndarray]:
+        turn, zoom = _orientation(image), min(1.0, longest / max(image.size))
+        own, size = image.size, [max(1, round(side * zoom)) for side in image.size]
+        # the reduced picture's last row and column may be part padding: the box leaves that out
+        drafted = image.draft("RGB", (longest, longest))
+        small = _without_turn(image).resize(size, box=drafted and drafted[1], reducing_gap=3.0)
+        return own if turn in (5, 6, 7, 8) else own[::-1], np.asarray(_turned(small, turn))
+
+    return _decode(path, max_pixels, shrink)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -122,13 +139,6 @@ def _decode(path: Path, max_pixels: int, convert: Callable[[Image.Image], object
             raise _unreadable(path, str(error) or type(error).__name__) from None
 
 
-def _shrunk(image: Image.Image, mode: str, least: int) -> tuple[tuple[int, int], np.ndarray]:
-    own = image.height, image.width
-    turned = _orientation(image) in (5, 6, 7, 8)
-    image.draft(mode, (least, least))
-    return own[::-1] if turned else own, np.asarray(_as_rgb(image).convert(mode))
-
-
 def _open(path: Path, max_pixels: int) -> Image.Image:
     from PIL import Image
 
@@ -149,14 +159,17 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
+    return _turned(_without_turn(image), _orientation(image))
+
+
+def _without_turn(image: Image.Image) -> Image.Image:
     from PIL import Image
 
-    turn = _orientation(image)
     if image.mode.startswith("I"):
         image = Image.fromarray(np.round(np.asarray(image, np.float32).clip(0, 65535) / 257.0).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return _turned(image.convert("RGB"), turn)
+    return image.convert("RGB")
 
 
 def _brightness(image: Image.Image) -> np.ndarray:

@@ -75,9 +75,9 @@ def frame_on_original(placement: Placement) -> tuple[tuple[float, float], tuple[
 
 
 def _touches(start: float, step: float, count: int, length: int) -> np.ndarray:
-    """Return which of a frame's rows (or columns) have their middle on the original: the others are padding."""
-    middle = start + (np.arange(count) + 0.5) * step
-    return (middle > 0) & (middle < length)
+    """Return which of a frame's rows (or columns) reach the middle of a pixel of the original: others are padding."""
+    edge = start + np.arange(count) * step
+    return (edge + step > 0.5) & (edge < length - 0.5)
 
 
 def _corners(mask: np.ndarray) -> list[np.ndarray]:

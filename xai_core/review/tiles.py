@@ -183,8 +183,6 @@ def _tile(sample_id: str, picture: _Picture, outlines: tuple[str, str]) -> Tile:
 
 
 def _picture(run: Run, place: Place) -> _Picture:
-    import cv2
-
     from xai_core.datasets.images import read_small
 
     try:
@@ -194,9 +192,7 @@ def _picture(run: Run, place: Place) -> _Picture:
     except SampleError as error:
         size = _thumbnail(place.height, place.width) if place.height else (132, LONGER_SIDE)
         return _Picture(no_picture(error, size), *size, whole=False)
-    height, width = _thumbnail(*own)
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return _Picture(encode_jpeg(small, QUALITY), height, width)
+    return _Picture(encode_jpeg(image, QUALITY), *image.shape[:2])
 
 
 def _thumbnail(height: int, width: int) -> tuple[int, int]:
