@@ -133,9 +133,8 @@ class _Record:
     @property
     def explanation(self) -> tuple:
         """Return what makes two explanations of one image the same."""
-        row, settings = self.row, self.run.settings
-        return (row["method"], row["parameters"], row["layer"], row["seed"], row["classifier_digest"],
-                row["target_index"], json.dumps(settings["frame"]), settings["precision"])  # fmt: skip
+        decides = ("method", "parameters", "layer", "seed", "classifier_digest", "frame", "precision")
+        return (self.row["target_index"], *(json.dumps(self.run.settings[name]) for name in decides))
 
     @property
     def original(self) -> tuple[int, int]:
