@@ -120,7 +120,7 @@ class Matrix:
     left_out: int
 
 
-def matrix(selection: Selection, score: str, *, most: int = 6) -> Matrix:
+def matrix(selection: Selection, score: str, *, most: int = 10) -> Matrix:
     """Return the confusion matrix of the records that pass all conditions but those on label and call.
 
     With more than ten classes it shows, as the source article did, the `most` labels with most errors and the `most`

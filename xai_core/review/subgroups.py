@@ -23,25 +23,24 @@ def subgroups(records: Records) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of DataFrame
-        A row for each group: ``group``, ``records`` (labelled), and for the metrics and the excess of explanation
-        coverage over a random place ``NAME``, ``NAME_low``, ``NAME_high`` (95 %; None where undefined). Where a class
-        is positive: ``auc``, ``sensitivity``, ``specificity``; else ``accuracy``.
+        A row for each group, in its order, ``unknown`` last: ``group``, ``records`` (labelled), and for the metrics and
+        the ``excess`` of explanation coverage over a random place ``NAME``, ``NAME_low``, ``NAME_high`` (95 %; None
+        where undefined). Where a class is positive: ``auc``, ``sensitivity``, ``specificity``; else ``accuracy``.
     """
     import pandas as pd
 
-    groupings = {"Sex": _text(records, SEX_KEYS), "Age": _ages(records), "Outlined area": _areas(records)}
-    known = {name: groups for name, groups in groupings.items() if groups is not None and len(set(groups)) > 1}
-    return {name: pd.DataFrame(_rows(records, groups)) for name, groups in known.items()}
+    groupings = {"Sex": _sexes(records), "Age": _ages(records), "Outlined area": _areas(records)}
+    return {name: pd.DataFrame(_rows(records, groups)) for name, groups in groupings.items() if groups is not None}
 
 
-def _rows(records: Records, groups: np.ndarray) -> list[dict]:
+def _rows(records: Records, groups: pd.Categorical) -> list[dict]:
     names = ["accuracy"] if records.positive is None else ["auc", "sensitivity", "specificity"]
     answered = (records.table["status"] == "ok").to_numpy()
     positive = None if records.positive is None else records.run.settings["class_names"].index(records.positive)
     found = metrics.by_group(
         records.table["label_index"].to_numpy()[answered],
         records.probabilities[answered],
-        groups[answered].tolist(),
+        groups[answered].astype(object).tolist(),
         positive=positive,
         threshold=0.5 if records.threshold is None else records.threshold,
         resamples=RESAMPLES,
@@ -49,42 +48,41 @@ def _rows(records: Records, groups: np.ndarray) -> list[dict]:
     labelled = (records.table["outcome"] != UNKNOWN).to_numpy()
     excess = records.rank("excess_explanation_coverage")
     rows = []
-    for group, entry in found.items():
-        inside = groups == (None if group == "unknown" else group)
+    for group in (name for name in (*groups.categories, "unknown") if name in found):
+        inside = groups.isna() if group == "unknown" else np.asarray(groups == group)
         row = {"group": group, "records": int((inside & labelled).sum())}
         for name in names:
-            row |= {name: entry[name]["value"], f"{name}_low": entry[name]["low"], f"{name}_high": entry[name]["high"]}
+            entry = found[group][name]
+            row |= {name: entry["value"], f"{name}_low": entry["low"], f"{name}_high": entry["high"]}
         over = intervals.mean(excess[inside], resamples=RESAMPLES)
         rows.append(row | {"excess": over.value, "excess_low": over.low, "excess_high": over.high})
     return rows
 
 
-def _text(records: Records, keys: tuple[str, ...]) -> np.ndarray | None:
-    column = next((key for key in keys if key in records.table), None)
-    if column is None:
-        return None
-    values = records.table[column].astype(object)
-    return np.array([value if isinstance(value, str) and value else None for value in values], object)
+def _sexes(records: Records) -> pd.Categorical | None:
+    import pandas as pd
+
+    column = next((key for key in SEX_KEYS if key in records.table), None)
+    return None if column is None else pd.Categorical(records.table[column].replace("", None))
 
 
-def _ages(records: Records) -> np.ndarray | None:
+def _ages(records: Records) -> pd.Categorical | None:
+    import pandas as pd
+
     column = next((key for key in AGE_KEYS if key in records.table), None)
     if column is None:
         return None
     low, high = AGE_EDGES
     names = (f"under {low}", f"{low} to {high - 1}", f"{high} and over")
-    bands = [None if age != age else names[int(age >= low) + int(age >= high)] for age in records.rank(column)]
-    return np.array(bands, object)
+    return pd.cut(records.rank(column), [-np.inf, low, high, np.inf], right=False, labels=names)
 
 
-def _areas(records: Records) -> np.ndarray | None:
+def _areas(records: Records) -> pd.Categorical | None:
+    import pandas as pd
+
     groups, edges = metrics.tertiles(records.rank("annotation_area"))
     if edges is None:
         return None
-    names = {
-        "small": f"1 small (to {edges[0]:.0%})",
-        "middle": f"2 middle (to {edges[1]:.0%})",
-        "large": f"3 large (over {edges[1]:.0%})",
-        "": None,
-    }
-    return np.array([names[group] for group in groups], object)
+    low, high = edges
+    names = {"small": f"small (to {low:.0%})", "middle": f"middle (to {high:.0%})", "large": f"large (over {high:.0%})"}
+    return pd.Categorical([names.get(group) for group in groups], categories=list(names.values()))

@@ -15,6 +15,7 @@ from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import components, state
 from xai_core.ui.words import HELP, help_of, title_of, value_of
 
+FEW_CLASSES = 4
 LEVEL_TITLES = {"random": "random", "centre": "centre", "other": "others"}
 
 
@@ -36,12 +37,17 @@ def charts(selection: Selection) -> None:
             "<span class='legend'><i class='right'></i>right <i class='wrong'></i>wrong "
             "<i class='all'></i>all records (own scale)</span>"
         )
-    grid = st.grid(5, min_column_width=190, gap="small")
+    few = len(selection.records.run.settings["class_names"]) <= FEW_CLASSES
+    grid = st.grid(5 if few else 4, min_column_width=190, gap="small")
     for column in (*SCORE_NAMES, also):
         with grid.cell():
             _histogram(selection, column, f"histogram_{column}" if column in SCORE_NAMES else "histogram_also", chance)
-    with grid.cell():
-        _matrix(selection, score)
+    if few:
+        with grid.cell():
+            _matrix(selection, score)
+    else:
+        with st.expander("Confusion matrix of the classes most confused", key="matrix_of_many"):
+            _matrix(selection, score)
 
 
 def _choose_fourth(selection: Selection) -> str:

@@ -19,7 +19,7 @@ KIND_TITLES = {"correct": "Nearest right call", "borderline": "Nearest close cal
 
 def causal_checks(records: Records, sample_id: str) -> None:
     """Draw what the classifier answers with regions taken out of the image, once it is asked for."""
-    with st.expander("Causal checks: what does the answer rest on?", key=f"causal {sample_id}"):
+    with st.expander("Causal checks: what does the answer rest on?", key="causal_checks"):
         st.caption(
             "The classifier is asked again with a part of the image replaced, once by a blur and once by the mean "
             "colour of what is kept. Where the two fills disagree, the answer speaks of the fill."
@@ -36,7 +36,10 @@ def causal_checks(records: Records, sample_id: str) -> None:
 
 def nearest_cases(records: Records, sample_id: str) -> None:
     """Draw the nearest right, close and wrong call, once the features of the run are there."""
-    with st.expander("Nearest cases: what does the classifier take it for?", key=f"nearest {sample_id}"):
+    place = st.expander("Nearest cases: what does the classifier take it for?", key="nearest_cases", on_change="rerun")
+    if not place.open:
+        return
+    with place:
         st.caption(
             "Records whose images the classifier sees most alike: cosine of what enters its last layer, the run's mean "
             "taken off. A close call is one within 0.1 of the threshold, whichever way it went."

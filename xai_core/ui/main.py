@@ -14,6 +14,7 @@ ICON = Path(__file__).parent / "icon.png"
 
 st.set_page_config(page_title="Right Reasons", page_icon=str(ICON), layout="wide")
 sign_in.require()
+st.logo(str(ICON))
 st.html(f"<style>{STYLE}</style>")
 st.navigation(
     [

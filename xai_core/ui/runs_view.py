@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from urllib.parse import quote
+
+import numpy as np
 import streamlit as st
 
 from xai_core.errors import BadInput
+from xai_core.runs.tables import positive_of
+from xai_core.scores import intervals, metrics
+from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import library
 from xai_core.ui.page import EXPLORE, JOBS
+from xai_core.ui.summary_view import estimate, reasons
+from xai_core.ui.words import title_of
+
+RESAMPLES = 400
+SUMMED_UP_AT_ONCE = 20_000
+"""Records of a run above which its figures wait until it is opened."""
 
 
 def run_tables() -> None:
-    """Draw every run at hand with its size and a link."""
+    """Draw every run at hand: its metrics and mean scores at its own operating point, and a link."""
     st.subheader("Runs at hand", anchor=False)
+    rows = []
     for folder in library.folders():
         run = library.run_of(folder)
-        with st.container(horizontal=True, vertical_alignment="center", key=f"run {folder}"):
-            st.page_link(EXPLORE, label="Explore", query_params={"run": folder}, width=90)
-            errors = run.manifest["errors"]
-            st.markdown(
-                f"**{library.title_of_run(run)}** · {library.subject_of_run(run)} · {len(run):,} records"
-                + (f", {errors} with an error" if errors else "")
-            )
-            st.caption(f"{folder} · {run.manifest['created'][:10]}")
+        row = {"Run": f"explore?run={quote(folder)}#{library.title_of_run(run)}", "Of": library.subject_of_run(run)}
+        row |= {"Records": len(run), "Errors": run.manifest["errors"], "Made": run.manifest["created"][:10]}
+        figures = _figures(folder, run.manifest["content_digest"]) if len(run) <= SUMMED_UP_AT_ONCE else {}
+        rows.append(row | figures)
+    link = st.column_config.LinkColumn(display_text=r"#(.*)$")
+    st.dataframe(rows, hide_index=True, height="content", column_config={"Run": link})
+    st.caption(
+        "AUC where a class is positive, else accuracy. Scores are means with their excess over a random place and its "
+        "95 % interval; runs of other samples or classifiers are not comparable record by record."
+    )
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _figures(folder: str, digest: str) -> dict[str, str]:
+    records = library.records_of(library.run_of(folder), None, None)
+    answered = (records.table["status"] == "ok").to_numpy()
+    positive = positive_of(records.run)
+    metric = metrics.evaluate(
+        records.table["label_index"].to_numpy()[answered],
+        records.probabilities[answered],
+        positive=positive,
+        threshold=0.5 if records.threshold is None else records.threshold,
+        resamples=RESAMPLES,
+    )["accuracy" if positive is None else "auc"]
+    row = {"AUC or accuracy": estimate(metric["value"], metric["low"], metric["high"])}
+    for name in SCORE_NAMES:
+        values = records.rank(name)
+        mean = np.nanmean(values) if not np.isnan(values).all() else np.nan
+        over = intervals.mean(records.rank(f"excess_{name}"), resamples=RESAMPLES)
+        row[title_of(name)] = f"{mean:.2f}, {estimate(over.value, over.low, over.high, sign=True)}"
+    return row | {"Without a score": reasons(Counter(records.table["iou_undefined"].loc[np.isnan(values)]))}
 
 
 def open_another() -> None:

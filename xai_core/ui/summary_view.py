@@ -43,7 +43,7 @@ def metric_row(summary: dict, positive: str | None) -> None:
     rows = []
     for name in names:
         entry = summary["metrics"][name]
-        value = _estimate(entry["value"], entry["low"], entry["high"])
+        value = estimate(entry["value"], entry["low"], entry["high"])
         rows.append({"Metric": METRICS[name][0], "Value (95 %)": value})
     st.dataframe(rows, hide_index=True, height="content")
     st.caption(" ".join(f"**{METRICS[name][0]}**: {METRICS[name][1]}" for name in names))
@@ -55,13 +55,13 @@ def score_table(summary: dict) -> None:
     rows = []
     for name in SCORE_NAMES:
         entry = summary["scores"][name]
-        row = {"Score": title_of(name), "Mean (95 %)": _estimate(entry["mean"], entry["low"], entry["high"])}
+        row = {"Score": title_of(name), "Mean (95 %)": estimate(entry["mean"], entry["low"], entry["high"])}
         for level, title in LEVELS.items():
             chance = entry["chance"][level]
-            excess = _estimate(chance["excess"], chance["low"], chance["high"], sign=True)
+            excess = estimate(chance["excess"], chance["low"], chance["high"], sign=True)
             row[f"Above {title}"] = excess
         row["Records"] = f"{entry['n']:,}"
-        row["Without this score"] = _reasons(entry["undefined"])
+        row["Without this score"] = reasons(entry["undefined"])
         rows.append(row)
     helps = {row["Score"]: help_of(name) for name, row in zip(SCORE_NAMES, rows, strict=True)}
     st.dataframe(rows, hide_index=True, height="content")
@@ -83,10 +83,8 @@ def subgroup_tables(records: Records) -> None:
         "A metric that differs between groups by more than the intervals allow is a reason to look. Larger regions are "
         "easier to hit: the last column is explanation coverage above a random place."
     )
-    for place, (name, table) in zip(st.columns(len(tables)), tables.items(), strict=True):
-        with place:
-            st.markdown(f"**{name}**")
-            st.dataframe(_readable(table), hide_index=True, height="content")
+    rows = [{"By": name} | row for name, table in tables.items() for row in _readable(table)]
+    st.dataframe(rows, hide_index=True, height="content")
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -98,15 +96,16 @@ def _readable(table) -> list[dict]:
     titles = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity", "accuracy": "Accuracy"}
     rows = []
     for row in table.to_dict(orient="records"):
-        shown = {"Group": row["group"].lstrip("123 "), "Records": row["records"]}
+        shown = {"Group": row["group"], "Records": row["records"]}
         for name, title in (*titles.items(), ("excess", "Above chance")):
             if name in row:
-                shown[title] = _estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], sign=name == "excess")
+                shown[title] = estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], sign=name == "excess")
         rows.append(shown)
     return rows
 
 
-def _estimate(value: float | None, low: float | None, high: float | None, *, sign: bool = False) -> str:
+def estimate(value: float | None, low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """Return a figure with its 95 % interval as text."""
     if value is None or value != value:
         return "undefined"
     text = f"{value:+.3f}" if sign else f"{value:.3f}"
@@ -115,7 +114,8 @@ def _estimate(value: float | None, low: float | None, high: float | None, *, sig
     return f"{text} ({low:+.2f} to {high:+.2f})" if sign else f"{text} ({low:.2f} to {high:.2f})"
 
 
-def _reasons(undefined: dict[str, int]) -> str:
+def reasons(undefined: dict[str, int]) -> str:
+    """Return how many records lack a score, by reason, as text."""
     return ", ".join(
         f"{count} {MISSING.get(reason, reason.replace('_', ' ')).lower()}" for reason, count in undefined.items()
     )

@@ -29,8 +29,9 @@ def top_bar() -> Records:
         rule = st.query_params.get("rule") or None
         records = library.records_of(run, rule if rule in scored_rules(run) else None, threshold)
         if records.positive is not None:
-            with st.popover("ROC", icon=":material/show_chart:"):
-                st.altair_chart(_roc_chart(records), width=420)
+            curve = st.popover("ROC", icon=":material/show_chart:", key="roc", on_change="rerun")
+            if curve.open:
+                curve.altair_chart(_roc_chart(records), width=420)
     recalled = records.recalled()
     if recalled:
         st.caption(
