@@ -1,7 +1,7 @@
 """A real browser on a real Streamlit server, for tests of what a reader sees.
 
-`serve` starts a script and returns its address; `page` opens pages that fail their test on any error in the console, and
-on any request that leaves this machine. Use: ``from browser_fixtures import browser, page, serve  # noqa: F401``
+`serve` starts a script and returns its address; `page` opens pages that fail their test on any error in the console,
+and on any request that leaves this machine. conftest.py hands both to every test.
 """
 
 from __future__ import annotations

@@ -27,7 +27,14 @@ def main() -> None:
     st.text_input("Note", key="note")
     st.slider("Level", 0, 10, key="level")
     st.button("Draw again")
+    if st.button("Dialog"):
+        dialog()
     st.code("\n".join(st.session_state.log) or "nothing yet")
+
+
+@st.dialog("A dialog")
+def dialog() -> None:
+    st.write("In front of the page")
 
 
 def note(*words) -> None:

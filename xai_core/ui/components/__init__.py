@@ -113,9 +113,10 @@ def viewer(data: Mapping[str, Any], *, key: str) -> None:
 
         A panel has ``key``, ``title``, ``note`` : str; ``signed`` : bool; ``smooth`` : bool, whether values between
         cells are interpolated; ``limit`` : float > 0, the value at the end of the colour scale; ``unit`` : str, what
-        that value is, drawn below the colour bar; ``frame`` : ``x``, ``y``, ``width``, ``height`` of the model frame in original pixels, perhaps beyond the
-        image; ``explanation`` : SVG path in original pixels; ``heat`` : None, or ``width`` and ``height`` in cells,
-        ``scale`` : float and ``data``, base64 of little-endian int16, row by row: value = int16 / 32767 * scale.
+        that value is, drawn below the colour bar; ``frame`` : ``x``, ``y``, ``width``, ``height`` of the model frame
+        in original pixels, perhaps beyond the image; ``explanation`` : SVG path in original pixels; ``heat`` : None,
+        or ``width`` and ``height`` in cells, ``scale`` : float and ``data``, base64 of little-endian int16, row by
+        row: value = int16 / 32767 * scale.
     key : str
         Unique on the page.
     """

@@ -66,7 +66,7 @@ function meant(keyboard, event) {
   if ((event.key === "Enter" || event.key === " ") && path.some((node) => node.matches("button, a, [role=button]"))) {
     return false;
   }
-  const dialog = document.querySelector("[role=dialog][aria-modal=true]");
+  const dialog = document.querySelector("[data-testid=stDialog]");
   return !dialog || dialog.contains(keyboard.root.host);
 }
 
