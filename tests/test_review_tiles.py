@@ -270,7 +270,7 @@ def test_only_the_row_groups_asked_for_are_read(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
     run = make_run(tmp_path, 20, part=2)
-    kept.Kept(run).places()
+    kept.Kept(run).find()
     read = []
     plain = pq.ParquetFile.read_row_group
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *a, **k: read.append(a[1]) or plain(*a, **k))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_core.errors import BadInput, SampleError
+from xai_core.errors import SampleError
 from xai_core.explainers import METHODS
 from xai_core.geometry import Placement
 from xai_core.review.facts import facts_of
-from xai_core.review.kept import Kept, rows_of
+from xai_core.review.kept import Kept, Place, rows_of
 from xai_core.review.outlines import frame_on_original, path_on
 from xai_core.review.tiles import (
     check_unchanged,
@@ -80,10 +80,8 @@ def case_of(
     BadInput
         Where `run` has no such sample, or the rule does not fit its maps.
     """
-    main = _Record.find(run, sample_id)
-    if main is None:
-        Kept(run).places([sample_id])
-    found = [main, *filter(None, (_Record.find(other, sample_id) for other in beside))]
+    main = _Record.at(run, Kept(run).places([sample_id])[0])
+    found = [main, *(_Record.at(other, place) for other in beside for place in Kept(other).find([sample_id]))]
     # a run of "predicted" and one of a class say the same of a record where that class is predicted
     first = {record.explanation: record for record in reversed(found)}
     records = [record for record in found if first[record.explanation] is record]
@@ -118,13 +116,9 @@ class _Record:
     row: dict
 
     @classmethod
-    def find(cls, run: Run, sample_id: str) -> _Record | None:
-        try:
-            place = Kept(run).places([sample_id])
-        except BadInput:
-            return None
+    def at(cls, run: Run, place: Place) -> _Record:
         columns = [name for name in (*rows.RECORD_COLUMNS, *rows.MAP_COLUMNS) if name != "versions"]
-        return cls(run, next(rows_of(run, place, columns)))
+        return cls(run, next(rows_of(run, [place], columns)))
 
     @property
     def method(self) -> str:
@@ -212,11 +206,13 @@ def _panel(record: _Record, picture: _Picture, rule: str | None, limit: float) -
     run, row = record.run, record.row
     method = METHODS[record.method]
     region = regions_of(run, [row], rule or run.settings["region_rule"])[0]
-    same = "; the same for every class" if method.class_agnostic else ""
+    further = "; the same for every class" if method.class_agnostic else ""
+    if row["stability"] is not None:
+        further += f", stability {row['stability']:.2f}"
     return {
         "key": run.manifest["content_digest"][:16],
         "title": f"Evidence for {row['target']}",
-        "note": f"{method.title} for {row['target']}, p {row['target_probability']:.2f}{same}",
+        "note": f"{method.title} for {row['target']}, p {row['target_probability']:.2f}{further}",
         "signed": method.signed,
         "smooth": row["segments"] is None,
         "limit": limit,

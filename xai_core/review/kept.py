@@ -82,22 +82,12 @@ class Kept:
         found = self.read("SELECT value FROM about WHERE name = ?", name)
         return found[0][0] if found else None
 
-    def places(self, sample_ids: Iterable[str] | None = None) -> list[Place]:
-        """Return where the rows of samples lie, in the order of the parts; all without ids.
-
-        Raises
-        ------
-        BadInput
-            Where the run has no such sample.
-        """
-        if self.about("places") is None:
-            self.add("places", list(_all_places(self.run)))
-            self.add("about", [("places", "complete")])
-        wanted = None if sample_ids is None else list(dict.fromkeys(sample_ids))
-        rows = self.read("SELECT * FROM places") if wanted is None else self.of_samples("places", wanted)
-        found = sorted((Place(*row) for row in rows), key=lambda place: (place.part, place.row_group, place.row))
-        if wanted is not None and len(found) < len(wanted):
-            unknown = set(wanted).difference(place.sample_id for place in found)
+    def places(self, sample_ids: Iterable[str]) -> list[Place]:
+        """Return where the rows of samples lie, in the order of the parts; BadInput where the run has no such one."""
+        wanted = set(sample_ids)
+        found = self.find(wanted)
+        unknown = wanted.difference(place.sample_id for place in found)
+        if unknown:
             raise BadInput(
                 where=self.run.folder,
                 expected="samples of this run",
@@ -105,6 +95,15 @@ class Kept:
                 remedy="records.parquet lists the ids",
             )
         return found
+
+    def find(self, sample_ids: Iterable[str] | None = None) -> list[Place]:
+        """Return as `places` does, but only of those samples that the run has; of all of them without ids."""
+        if self.about("places") is None:
+            self.add("places", list(_all_places(self.run)))
+            self.add("about", [("places", "complete")])
+        every = sample_ids is None
+        rows = self.read("SELECT * FROM places") if every else self.of_samples("places", sample_ids)
+        return sorted((Place(*row) for row in rows), key=lambda place: (place.part, place.row_group, place.row))
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], Result], begin: str) -> Result:
         memory = _memory(self._path, self._digest)
@@ -117,7 +116,8 @@ class Kept:
             except sqlite3.OperationalError:  # it cannot be opened or written, or the disk is full
                 memory.used = True
             except sqlite3.DatabaseError:  # damaged, or no such file at all: begin anew
-                self._path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
         memory.used = True
         with memory.lock:
             result = self._work(memory.connection, work, begin)

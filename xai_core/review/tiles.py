@@ -86,7 +86,7 @@ def prepare_tiles(
 ) -> None:
     """Make all tiles of a run that are not kept yet, with `workers` threads; call ``progress(done, total)``."""
     # in the order of the parts: each row group is read once or twice
-    sample_ids = [place.sample_id for place in Kept(run).places()]
+    sample_ids = [place.sample_id for place in Kept(run).find()]
     for start in range(0, len(sample_ids), BATCH):
         _complete(run, rule, sample_ids[start : start + BATCH], workers)
         if progress:
@@ -221,7 +221,7 @@ def _paths(run: Run, place: Place, masks: Iterable[np.ndarray | None]) -> list[s
 
 
 def _scale(run: Run, kept: Kept) -> float:
-    sample_ids = sorted(place.sample_id for place in kept.places())
+    sample_ids = sorted(place.sample_id for place in kept.find())
     drawn = np.random.default_rng(0).permutation(sample_ids)
     shapes = rows_of(run, kept.places(drawn[:BATCH].tolist()), ["heatmap_height", "heatmap_width"])
     # a map of segments has the size of the model frame, and no shape of its own
