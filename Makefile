@@ -1,4 +1,4 @@
-# make demo: set up everything and show the sample results.  make test: set up everything and run the tests.
+# make demo: set up everything and open the app on the sample results.  make test: set up everything and run the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin

@@ -20,7 +20,7 @@ COMMANDS = {
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
-    "demo": "the main job on the synthetic sample data",
+    "demo": "open the app on the synthetic sample data, or make them anew",
     "app": "serve the pages to a browser on this machine",
 }
 

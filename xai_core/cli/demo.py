@@ -1,4 +1,4 @@
-"""``demo``: the main job on the synthetic sample data with the shipped classifier; ``--rebuild`` makes them anew."""
+"""``demo``: the app on the synthetic sample data and its shipped runs; ``--rebuild`` makes all of them anew."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xai_core.cli import app
 from xai_core.cli.output import Progress, say
-from xai_core.cli.summary import as_text
 
 if TYPE_CHECKING:
     from xai_core.runs import Run
@@ -35,20 +35,16 @@ SETTINGS = {"split": "test", "targets": TARGETS, "batch_size": 16, "threads": 1,
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.add_argument("--out", default="runs/demo", help="folder of the runs (runs/demo)")
+    """Add the arguments of the command: those of ``app``, and whether to make the sample anew instead."""
+    app.arguments(parser)
     parser.add_argument("--rebuild", action="store_true", help="draw, train and explain all that sample_data/ holds")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Return 0 when the summaries are printed."""
-    if options.rebuild:
-        rebuild()
-        return 0
-    from xai_core.runs import summarise
-
-    for finished in explain("grad_cam", Path(options.out)):
-        print(as_text(summarise(finished)), end="\n\n")
+    """Return 0 when the server was ended, or all of the sample is made."""
+    if not options.rebuild:
+        return app.run(options)
+    rebuild()
     return 0
 
 

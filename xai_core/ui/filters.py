@@ -6,6 +6,7 @@ import streamlit as st
 
 from xai_core.review.leads import missed, missed_title
 from xai_core.review.linked import bins_of
+from xai_core.review.presets import figures
 from xai_core.review.queries import UNREVIEWED, Among, Query
 from xai_core.review.records import Records
 from xai_core.review.verdicts import VERDICTS
@@ -23,6 +24,7 @@ def filters(records: Records) -> Query:
     """Return the query that presets, choices and ranges make up; draws them."""
     with st.sidebar:
         _presets(records)
+        _figures(records)
         choices = state.choice_columns(records)
         for column in (name for name in FIRST if name in choices):
             _choice(records, column)
@@ -68,6 +70,23 @@ def _presets(records: Records) -> None:
                 args=(records, query),
             )
             st.caption(MEANING[key])
+
+
+def _figures(records: Records) -> None:
+    found = figures(records)
+    if not found:
+        return
+    with st.popover("Figures of the article", icon=":material/auto_stories:", width="stretch"):
+        st.caption("What Shared Interest (Boggust et al., VISxAI 2020) showed on its own data, asked of this run.")
+        for figure in found:
+            st.button(
+                f"Figure {figure.number}",
+                key=f"figure_{figure.number}",
+                width="stretch",
+                on_click=state.apply,
+                args=(records, figure.query),
+            )
+            st.caption(f"Seen there: {figure.seen}")
 
 
 def _choice(records: Records, column: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from xai_core.review.queries import Selection
@@ -16,6 +16,9 @@ from xai_core.review.verdicts import VERDICTS, Opinion
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import components, state
 from xai_core.ui.words import title_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SYMBOLS = {"right_reasons": "✓", "wrong_reasons": "✗", "unsure": "?"}
 
