@@ -188,7 +188,7 @@ def tiles() -> list[dict]:
             "label": record["label"] if place != 5 else "",
             "called": record["called"],
             "outcome": "unknown" if place == 5 else "right" if record["correct"] else "wrong",
-            "score": f"EC {record['explanation_coverage']:.2f}",
+            "score": f"EC {record['explanation_coverage']:.2f}".replace("EC nan", "no score"),
             "verdict": verdicts[place % len(verdicts)],
         }
         for place, record in enumerate(table.to_dict("records"))

@@ -200,6 +200,7 @@ def test_categories_are_named(show):
     page.mouse.move(box["x"] + 3 + 0.375 * (box["width"] - 6), box["y"] + 60)
     expect(readout(page, 1)).to_have_text("Sufficient subset: 80 of 120 records, 0 wrong")
     expect(chart(page, 1).locator("text").nth(1)).to_have_text(re.compile("^Suf.*…$"))
+    assert chart(page).locator("text", has_text="…").count() == 0
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 700])
@@ -383,14 +384,20 @@ def test_outlines_lie_on_the_picture_whatever_its_shape(show):
         assert matrix == pytest.approx([zoom, zoom, left, top], abs=0.6)
 
 
-def test_switches_hide_the_outlines(show):
+def test_switches_hide_the_outlines_of_every_gallery_from_then_on(show):
     page = show("gallery")
-    outline = gallery_tiles(page).first.locator(".truth .line")
-    expect(outline).to_be_visible()
+    truth, explanation = (gallery_tiles(page).nth(1).locator(f".{kind} .line") for kind in ("truth", "explanation"))
+    expect(truth).to_be_visible()
     page.get_by_label("Drawn by a human").uncheck()
-    expect(outline).to_be_hidden()
+    expect(truth).to_be_hidden()
+    expect(explanation).to_be_visible()
+    page.get_by_text("Gallery", exact=True).click()
+    expect(gallery_tiles(page)).to_have_count(0)
+    page.get_by_text("Gallery", exact=True).click()
+    expect(explanation).to_be_visible()
+    expect(truth).to_be_hidden()
     page.get_by_label("Drawn by a human").check()
-    expect(outline).to_be_visible()
+    expect(truth).to_be_visible()
 
 
 def test_an_empty_gallery_says_so(show):

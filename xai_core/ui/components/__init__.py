@@ -28,7 +28,7 @@ def histogram(
     data : mapping
         ``title``, ``help`` : str.
         ``names`` : n texts, one for each bin ("0.40 to 0.44", or a category).
-        ``edges`` : n + 1 texts, optional; names a range of bins by its ends ("0.40 to 0.60"). Leave out for categories.
+        ``edges`` : n + 1 texts, name ranges by their ends ("0.40 to 0.60"); left out for categories.
         ``ticks`` : pairs (place, text); places are in bin units, 0 to n.
         ``all`` : n counts of every record (grey, on a scale of its own).
         ``right``, ``wrong``, ``unknown`` : n counts each of the records that pass the other filters (stacked).

@@ -218,11 +218,18 @@ function sentence(chart, [first, last], everything = false) {
   return `${records}, ${count.format(total("wrong"))} wrong`;
 }
 
+/** Say whether bars stand for categories, which are set apart; bins of numbers adjoin. */
+function hasCategories(data) {
+  return !data.edges;
+}
+
 function name(data, first, last) {
   if (first === last) {
     return data.names[first];
   }
-  const [from, to] = data.edges ? [data.edges[first], data.edges[last + 1]] : [data.names[first], data.names[last]];
+  const [from, to] = hasCategories(data)
+    ? [data.names[first], data.names[last]]
+    : [data.edges[first], data.edges[last + 1]];
   return `${from} to ${to}`;
 }
 
@@ -238,11 +245,12 @@ function draw(chart) {
   svg.replaceChildren(hatch());
   const bins = data.names.length;
   const unit = (width - 2 * MARGIN.side) / bins;
-  const plot = { width, bins, unit, bottom: HEIGHT - MARGIN.bottom, x: (place) => MARGIN.side + place * unit };
+  const gap = hasCategories(data) ? Math.min(8, unit / 5) : Math.min(1, unit / 5);
+  const plot = { width, bins, unit, gap, bottom: HEIGHT - MARGIN.bottom, x: (place) => MARGIN.side + place * unit };
   const names = placeLevelNames(svg, data.levels.filter(drawable), plot);
   plot.top = 4 + names.rows * MARGIN.labelRow;
   drawBars(chart, plot);
-  drawTicks(svg, data.ticks, plot);
+  drawTicks(svg, data, plot);
   drawLevels(svg, data.levels, plot, names);
   drawFrame(svg, "brush", chart.brushed ?? chart.selected, plot);
   drawFrame(svg, "cursor", chart.cursor >= 0 ? [chart.cursor, chart.cursor] : null, plot);
@@ -295,20 +303,19 @@ function drawBar(svg, plot, kind, bin, base, tall) {
   if (!tall) {
     return;
   }
-  const gap = plot.unit > 4 ? 1 : 0;
-  const x = plot.x(bin) + gap / 2;
+  const x = plot.x(bin) + plot.gap / 2;
   const y = plot.bottom - base - tall;
-  svg.append(vector("rect", { class: kind, x, y, width: plot.unit - gap, height: tall }));
+  svg.append(vector("rect", { class: kind, x, y, width: plot.unit - plot.gap, height: tall }));
 }
 
 /** Draw tick texts inside the chart, leaving out those that would touch the one before. */
-function drawTicks(svg, ticks, plot) {
+function drawTicks(svg, data, plot) {
   let end = -Infinity;
-  for (const [place, text] of ticks) {
+  for (const [place, text] of data.ticks) {
     const tick = vector("text", { y: HEIGHT - 5 }, text);
     svg.append(tick);
-    if (place % 1 === 0.5) {
-      shorten(tick, plot.unit - 6); // the name of a category, below its bar
+    if (hasCategories(data)) {
+      shorten(tick, plot.unit - 6);
     }
     const [x, right] = centred(tick, plot.x(place), plot.width);
     tick.setAttribute("x", x);
