@@ -11,7 +11,7 @@ import numpy as np
 
 from xai_core.review.linked import MOST_CATEGORIES, bins_of
 from xai_core.review.queries import Among, Query, Range
-from xai_core.review.records import RIGHT, SCORED, WRONG, Records
+from xai_core.review.records import FOR_CALL, RIGHT, SCORED, WRONG, Records
 
 CONFIDENT = 0.9
 SMALLEST_GROUP = 10
@@ -93,18 +93,14 @@ def _errors(records: Records) -> Iterator[Lead]:
 def _wrong_reasons(records: Records) -> Iterator[Lead]:
     """Yield the right calls whose explanation speaks for the call itself and lies elsewhere."""
     table = records.table
-    target = records.run.settings["target"]
-    own = (table["target"].astype(object) == table["called"].astype(object)).to_numpy()
+    own = (table["speaks_for"] == FOR_CALL).to_numpy()
     right = own & (table["outcome"] == RIGHT).to_numpy()
     context = own & (table["pattern"] == "sufficient_context").to_numpy()
-    conditions = {"pattern": Among(("sufficient_context",))}
-    if target in records.run.settings["class_names"]:
-        conditions["called"] = Among((target,))
     yield Lead(
-        f"In {context.sum()} of {right.sum()} right calls{f' of {target}' if 'called' in conditions else ''}, "
-        "explanation and outlined region hardly overlap: right, perhaps for the wrong reasons.",
+        f"In {context.sum()} of the {right.sum()} right calls that the explanations speak for, explanation and "
+        "outlined region hardly overlap: right, perhaps for the wrong reasons.",
         int(context.sum()),
-        Query(conditions, sort="iou"),
+        Query({"pattern": Among(("sufficient_context",)), "speaks_for": Among((FOR_CALL,))}, sort="iou"),
     )
 
 

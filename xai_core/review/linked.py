@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from xai_core.review.queries import Among, Condition, Range, Selection
 from xai_core.review.records import RIGHT, UNKNOWN, WRONG, Records
 from xai_core.runs.scoring import CHANCES
 from xai_core.scores.arrays import SCORE_NAMES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_CATEGORIES = 12
 BINS = 20
@@ -126,15 +130,12 @@ def matrix(selection: Selection, score: str, *, most: int = 10) -> Matrix:
     With more than ten classes it shows, as the source article did, the `most` labels with most errors and the `most`
     calls those are mistaken for; where nothing is wrong, the most frequent labels.
     """
-    import pandas as pd
-
     records = selection.records
     passing = selection.passing(without=("label", "called"))
     table = records.table.loc[passing, ["label", "called", "outcome"]]
     values = records.rank(score)[passing]
     names = _shown(records.run.settings["class_names"], table, most)
-    label = pd.Categorical(table["label"], categories=names).codes.astype(int)
-    called = pd.Categorical(table["called"], categories=names).codes.astype(int)
+    label, called = _codes(table["label"], names), _codes(table["called"], names)
     inside = (label >= 0) & (called >= 0)
     cell = label[inside] * len(names) + called[inside]
     shape = (len(names), len(names))
@@ -163,14 +164,22 @@ def _frequent(values, most: int) -> list[str]:
 def _places(records: Records, column: str, bins: Bins) -> np.ndarray:
     """Return the bin of each record, -1 for none: (N,) int."""
     if bins.categories:
-        import pandas as pd
-
-        return pd.Categorical(records.table[column], categories=list(bins.categories)).codes.astype(int)
+        return _codes(records.table[column], bins.categories)
     values = records.rank(column)
     edges = np.array(bins.edges)
     place = np.searchsorted(edges, values, side="right") - 1
     place[values == edges[-1]] = len(bins) - 1
     return np.where((place < 0) | (place >= len(bins)) | np.isnan(values), -1, place)
+
+
+def _codes(values: pd.Series, names: Sequence) -> np.ndarray:
+    """Return the place of each value among `names`, -1 for none: (N,) int; quick for categories."""
+    import pandas as pd
+
+    index = pd.Index(list(names))
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return np.append(index.get_indexer(values.cat.categories), -1)[values.cat.codes.to_numpy()]
+    return index.get_indexer(values)
 
 
 def _round_edges(low: float, high: float) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "unknown"
+FOR_CALL, FOR_OTHER = "the call", "another class"
 SCORED = "scored"
 # the same on every row of a run: read from its settings instead
 PROVENANCE = ("method", "parameters", "layer", "seed", "classifier_digest", "versions")
@@ -59,7 +60,8 @@ class Records:
     threshold : float or None
         None where no class is positive: then the largest probability decides.
     table : DataFrame
-        Columns of `Joined`, and ``called``, ``outcome`` (right, wrong, unknown), ``correct``, ``pattern``.
+        Columns of `Joined`, and ``called``, ``outcome`` (right, wrong, unknown), ``correct``, ``pattern``, and
+        ``speaks_for``: whether the explained class is the one called.
     """
 
     def __init__(self, joined: Joined, threshold: float | None = None) -> None:
@@ -70,7 +72,9 @@ class Records:
         correct = judged["correct"]
         outcome = np.where(correct.isna(), UNKNOWN, np.where(correct.fillna(False), RIGHT, WRONG))
         chosen = {name: judged[name] for name in ("called", "correct", "pattern")}
-        self.table = _categorical(joined.table.assign(**chosen, outcome=outcome))
+        own = judged["called"] == joined.table["target"].astype(object).to_numpy()
+        speaks_for = np.where(own, FOR_CALL, FOR_OTHER)
+        self.table = _categorical(joined.table.assign(**chosen, outcome=outcome, speaks_for=speaks_for))
         self._ranks: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:

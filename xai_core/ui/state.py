@@ -16,7 +16,7 @@ from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui.words import title_of, value_of
 
 BOUND = "query-params"
-CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "missing")
+CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "speaks_for", "missing")
 RANGES = (*SCORE_NAMES, "confidence", "positive_probability")
 LOWEST, HIGHEST = "Lowest first", "Highest first"
 PER_PAGE = (24, 60, 120)

@@ -26,6 +26,7 @@ TITLES = {
     "pattern": "Pattern",
     "split": "Split",
     "target": "Explained class",
+    "speaks_for": "Explanation speaks for",
     "missing": "Score",
     "verdict": "Verdict",
     "sample_id": "Name",
@@ -49,6 +50,7 @@ HELP = {
     "pattern": "Which of eight recurring behaviours the three scores and the call make up.",
     "split": "The part of the data set that the record comes from.",
     "target": "The class that the explanation speaks for.",
+    "speaks_for": "Whether the explained class is the one called. Only then can a map say what a call rests on.",
     "missing": "Scored, or why there is no score: nothing is ever counted as 0 for want of a region.",
     "verdict": "What a person decided about the record.",
     "chance": "What the same explanation would score by chance. Random: its region moved to any place. Centre: a disc "
