@@ -24,7 +24,8 @@ def causal_checks(records: Records, sample_id: str) -> None:
             "The classifier is asked again with a part of the image replaced, once by a blur and once by the mean "
             "colour of what is kept. Where the two fills disagree, the answer speaks of the fill."
         )
-        if not st.button("Ask the classifier", key=f"ask {sample_id}", icon=":material/science:"):
+        st.button("Ask the classifier", key="ask", icon=":material/science:", on_click=_ask, args=(sample_id,))
+        if st.session_state.get("asked") != sample_id:
             return
         try:
             found = _checks(str(records.run.folder), records.run.manifest["content_digest"], sample_id, records.rule)
@@ -32,6 +33,10 @@ def causal_checks(records: Records, sample_id: str) -> None:
             st.error(str(error))
             return
         st.dataframe([_check_row(records, check) for check in found], hide_index=True, height="content")
+
+
+def _ask(sample_id: str) -> None:
+    st.session_state["asked"] = sample_id
 
 
 def nearest_cases(records: Records, sample_id: str) -> None:
