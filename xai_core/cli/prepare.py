@@ -51,13 +51,13 @@ def _prepared(run: Run, options: argparse.Namespace) -> dict:
     from xai_core.review.tiles import prepare_tiles
 
     started = time.monotonic()
-    prepare_tiles(run, options.rule, progress=Progress(f"thumbnails of {run.folder}"), workers=options.workers)
     features, error = 0, ""
     try:
         features = _features(run, options)
     except BadInput as reason:
         error = str(reason)
         say(f"error: {error}")
+    prepare_tiles(run, options.rule, progress=Progress(f"thumbnails of {run.folder}"), workers=options.workers)
     entry = {"run": str(run.folder), "tiles": len(run), "features": features, "error": error}
     return entry | {"seconds": round(time.monotonic() - started, 3)}
 
