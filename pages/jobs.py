@@ -10,6 +10,7 @@ from xai_core import jobs
 from xai_core.ui.forms import Order, checking, explain_form, train_form
 from xai_core.ui.job_card import job_card
 from xai_core.ui.page import page_foot
+from xai_core.ui.top_bar import top_bar
 
 SHOWN = 20
 FORMS = {"Explain a data set": explain_form, "Train a classifier": train_form}
@@ -38,6 +39,7 @@ def shelf(polled: bool) -> None:
         st.caption(f"{len(found) - SHOWN} older ones lie in jobs/.")
 
 
+top_bar()
 st.markdown(
     "Explain a data set or train a classifier. The work goes on in the background, also when this page is closed."
 )
