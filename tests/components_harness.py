@@ -148,9 +148,10 @@ def show_matrix(flags: dict) -> None:
 
 
 def show_gallery(flags: dict) -> None:
-    step = 1 + (st.session_state.log[-1:] == ["'turn'"])
     st.button("Turn", on_click=lambda: note("turn"))
-    items = [] if flags["bare"] else tiles()[:: int(step)]
+    items = [] if flags["bare"] else tiles()
+    if st.session_state.log[-1:] == ["'turn'"]:
+        items = [item | {"verdict": "turned"} for item in items[::2]]
     if flags["hostile"]:
         items = [item | {"label": EVIL, "alt": EVIL, "verdict": EVIL, "score": EVIL} for item in items]
 

@@ -13,6 +13,7 @@ from xai_core.runs import open_run
 from xai_core.ui.components import plain
 
 ROOT = Path(__file__).resolve().parent.parent
+COMPONENTS = ROOT / "xai_core/ui/components"
 SIZES = [(1440, "light"), (1024, "dark")]
 
 
@@ -355,6 +356,7 @@ def test_a_record_that_stays_keeps_its_tile(show):
     page.get_by_role("button", name="Turn").click()
     expect(gallery_tiles(page)).to_have_count(20)
     assert gallery_tiles(page).nth(3).evaluate("tile => tile.mark") == "the same node"
+    expect(gallery_tiles(page).nth(3)).to_contain_text("turned")
 
 
 def test_the_focus_returns_to_the_selected_tile(show):
@@ -382,6 +384,8 @@ def test_outlines_lie_on_the_picture_whatever_its_shape(show):
         )
         zoom = width / {0: 192, 3: 80, 8: 192}[place]
         assert matrix == pytest.approx([zoom, zoom, left, top], abs=0.6)
+        assert tile.locator("img").bounding_box() == box
+        expect(tile.locator("img")).to_have_css("object-fit", "contain")
 
 
 def test_switches_hide_the_outlines_of_every_gallery_from_then_on(show):
@@ -481,7 +485,7 @@ def pixels(page, number: int) -> np.ndarray:
 
 def colours(scale: str, shares: np.ndarray) -> np.ndarray:
     """Return the colours of shares in [0, 1], read from the component's own stops."""
-    source = (ROOT / "xai_core/ui/components/viewer/main.js").read_text()
+    source = (COMPONENTS / "viewer/main.js").read_text()
     stops = re.findall(r'"#(\w{6})"', re.search(rf"const {scale} = \[(.*?)\]", source, re.DOTALL)[1])
     table = np.array([[int(stop[k : k + 2], 16) for k in (0, 2, 4)] for stop in stops], float)
     places = np.linspace(0, 1, len(stops))
@@ -508,8 +512,8 @@ def test_a_smooth_map_is_interpolated_as_the_regions_are(show):
 
 def test_values_below_the_threshold_are_hidden_by_their_size(show):
     page = show("viewer")
-    page.get_by_label("Hide below").fill("50")
-    hidden = np.abs(np.arange(8).reshape(2, 4) - 2) < 2.5
+    page.get_by_label("Hide below").fill("30")
+    hidden = np.abs(np.arange(8).reshape(2, 4) - 2) < 0.3 * 5
     np.testing.assert_array_equal(pixels(page, 3)[..., 3] == 0, hidden)
 
 
@@ -547,11 +551,11 @@ def test_an_explanation_that_failed_shows_its_note(show):
 
 def test_the_wheel_scrolls_the_page_until_a_picture_was_clicked(show):
     page = show("viewer", height=500)
-    page.mouse.move(*point(page, 0, 40, 30))
-    page.mouse.wheel(0, 120)
-    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop > 0")
-    expect(factor(page)).to_have_text("1.0 ×")
-    page.mouse.move(*point(page, 0, 40, 100))
+    page.mouse.move(*point(page, 0, 40, 60))
+    for distance, arrived in [(60, "> 0"), (-60, "=== 0")]:
+        page.mouse.wheel(0, distance)
+        page.wait_for_function(f"document.querySelector('[data-testid=stMain]').scrollTop {arrived}")
+        expect(factor(page)).to_have_text("1.0 ×")
     page.keyboard.down("Control")
     page.mouse.wheel(0, -120)
     expect(factor(page)).not_to_have_text("1.0 ×")
@@ -693,6 +697,32 @@ def test_a_component_that_has_gone_hears_nothing(show):
     listening(page)
     page.keyboard.press("1")
     log_is(page, "'press' 'next'", "'press' 'right_reasons'")
+
+
+SUPERSEDED = """
+async (source) => {
+  const component = (await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })))).default;
+  const root = document.body.appendChild(document.createElement('div')).attachShadow({ mode: 'open' });
+  const heard = [];
+  const mount = () => component({
+    data: { bindings: { x: 'act' }, answered: 0 },
+    parentElement: root,
+    setTriggerValue: (name, value) => heard.push(value),
+  });
+  const press = () => document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'x', bubbles: true }));
+  const [first, second] = [mount(), mount()];
+  first();
+  press();
+  second();
+  press();
+  return heard;
+}
+"""
+
+
+def test_the_clean_up_of_a_superseded_call_changes_nothing(show):
+    page = show("matrix")
+    assert page.evaluate(SUPERSEDED, (COMPONENTS / "keys/main.js").read_text()) == [{"name": "act", "number": 1}]
 
 
 # ---- all of them
