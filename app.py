@@ -1,5 +1,6 @@
 """The app: ``python -m xai_core app``, ``streamlit run app.py`` or ``python app.py``, from any working directory."""
 
+import contextlib
 from pathlib import Path
 
 import streamlit as st
@@ -12,4 +13,5 @@ settings = server.settle(ROOT / "app.py", own=__name__ == "__main__")
 app = st.App(ROOT / "xai_core" / "ui" / "main.py", lifespan=server.lifespan, middleware=server.middleware())
 
 if __name__ == "__main__":
-    app.run(config=settings)
+    with contextlib.suppress(KeyboardInterrupt):
+        app.run(config=settings)

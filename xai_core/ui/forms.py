@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,8 +18,9 @@ from xai_core.files import read_json
 from xai_core.runs.refusals import checked_target
 from xai_core.runs.settings import class_places
 from xai_core.training import Recipe
-from xai_core.types import DataSet
+from xai_core.types import SPLITS, DataSet
 from xai_core.ui.setting import setting
+from xai_core.ui.words import HELP
 
 SAMPLE_MODELS = Path(__file__).resolve().parents[2] / "sample_data" / "models"
 COMMON = ("arch", "pathway", "epochs", "batch_size", "augmentation", "lr")
@@ -54,7 +55,7 @@ def explain_form(taken: set[str]) -> Order | None:
         help="The explainer: what makes a heatmap of an image and a class.",
     )
     described = METHODS[method]
-    st.caption(" · ".join([described.paper, *_remarks(described)]))
+    st.caption(" · ".join([described.paper, *_remarks(described)]), help=HELP["region_rule"])
     given = _parameters(method, described)
     targets = _targets(class_names, faults)
     which = _which(dataset)
@@ -128,12 +129,17 @@ def _data_set(form: str, faults: list[BadInput]) -> tuple[str, DataSet | None]:
 
 
 def _summary(dataset: DataSet) -> str:
-    parts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in dataset.count("split").items())
+    counts = dataset.count("split")
+    parts = ", ".join(f"{name or 'no split'} {counts[name]:,}" for name in _in_order(counts))
     outlined = sum(sample.annotation is not None for sample in dataset.samples)
     names = dataset.class_names
     classes = _plain(", ".join(names)) if len(names) < 5 else f"{len(names):,} classes"
     problems = f" · {len(dataset.problems):,} problems, which `check` lists" if dataset.problems else ""
     return f"{len(dataset):,} images ({_plain(parts)}) · {outlined:,} outlined · {classes}{problems}"
+
+
+def _in_order(splits: Iterable[str]) -> list[str]:
+    return sorted(splits, key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name))
 
 
 def _classifier(dataset: DataSet | None, faults: list[BadInput]) -> tuple[str, tuple[str, ...]]:
@@ -214,7 +220,7 @@ def _targets(class_names: tuple[str, ...], faults: list[BadInput]) -> list[str]:
 
 def _which(dataset: DataSet | None) -> dict[str, object]:
     """Return which samples to explain, and from where one is called positive, as far as the defaults are left."""
-    splits = [name for name in dataset.count("split") if name] if dataset else []
+    splits = [name for name in _in_order(dataset.count("split")) if name] if dataset else []
     first, second, third = st.columns(3)
     split = first.selectbox(
         "Split",

@@ -22,7 +22,7 @@ def job_card(job: Job) -> None:
     text, colour, icon = BADGES[job.state]
     with st.container(border=True, key=f"job {job.id}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.text(job.title, width="stretch")
+            st.text(job.title, width="stretch", help=f"Writes {job.out}." if job.out else None)
             st.badge("Stopping" if job.stopping else text, color=colour, icon=icon)
         if job.state == "running":
             st.progress(min(job.done / job.total, 1.0) if job.total else 0.0, text=_how_far(job))
@@ -44,9 +44,9 @@ def _how_far(job: Job) -> str:
 
 
 def _outcome(job: Job) -> None:
-    """Draw how long it took and what came of it."""
-    far = f"{job.done:,} of {job.total:,} {job.noun} · " if job.total else ""
-    st.caption(f"{far}{_time(job.seconds)}")
+    """Draw how far it came, how long it took, and what came of it."""
+    far = [f"{job.done:,} of {job.total:,} {job.noun}"] if job.total else []
+    st.caption(" · ".join([*far, f"took {_time(job.seconds)}"]))
     if job.state == "failed":
         st.text(job.outcome)
     for run in job.runs() if job.state == "done" else []:

@@ -11,7 +11,9 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers as request_headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
@@ -36,6 +38,7 @@ HELD = {
 }
 FROM_ENVIRONMENT = {"server.address": str, "server.port": int}
 REFUSED = ("/_stcore/metrics", "/_stcore/upload_file")
+PLAIN = "nothing sent is encrypted, the password included: set server.sslCertFile, or put a proxy with TLS in front"
 HEADERS = {
     # Streamlit needs 'unsafe-eval' and inline styles; what counts is that a page can reach its own server alone
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -65,6 +68,8 @@ def settle(launcher: Path, *, own: bool) -> dict[str, object]:
     try:
         options = _own_options() if own else {}
         _check(config.get_option)
+        if not (is_loopback(_address()) or config.get_option("server.sslCertFile")):
+            print(f"warning: {PLAIN}", file=sys.stderr)
         if own:
             _check_free(_address(), config.get_option("server.port"))
     except BadInput as error:
@@ -138,17 +143,25 @@ class Local:
 
 
 class Refused:
-    """Refuses what the app has no use for: the server's metrics, and uploads."""
+    """Refuses what the app has no use for (the server's metrics, uploads) and what comes from another origin.
+
+    Streamlit refuses other origins too, but takes every port of this machine for its own, and asks a service outside
+    for this machine's address before it refuses the rest.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and any(path in scope["path"] for path in REFUSED):
-            await PlainTextResponse("Not here.", 404)(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        answer = self.app
+        if scope["type"] in ("http", "websocket"):
+            headers = request_headers(scope=scope)
+            if "origin" in headers and urlsplit(headers["origin"]).netloc != headers.get("host"):
+                answer = PlainTextResponse("Not from there.", 403)
+            elif any(path in scope["path"] for path in REFUSED):
+                answer = PlainTextResponse("Not here.", 404)
+        await answer(scope, receive, send)
 
 
 def is_loopback(address: str | None) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 TITLES = {
@@ -31,7 +33,11 @@ def setting(
         return st.toggle(title, default, key=key, help=about)
     if kind is str:
         return st.text_input(title, default, key=key, help=about, placeholder="its own").strip()
+    # a recipe's 0 often stands for "as suits": then the field says what suits instead
+    zero = re.search(r"; 0: ([^.]+)", help) if default == 0 else None
     low, high = (None if bound is None else kind(bound) for bound in (low, high))
     step, shape = (1, "%d") if kind is int else (0.01, "%g")
-    value = st.number_input(title, low, high, default, step, shape, key=key, help=about)
+    value = st.number_input(
+        title, low, high, None if zero else default, step, shape, key=key, help=about, placeholder=zero and zero[1]
+    )
     return default if value is None else value
