@@ -151,7 +151,7 @@ def test_a_selection_is_cleared_by_button_escape_and_double_click(show):
         clear()
         expect(page.locator(".st-key-histogram0 .clear")).to_be_hidden()
         expect(page.get_by_test_id("stCode")).to_have_text(re.compile(r"'select' None None$"))
-    assert chart(page).locator(".brush").count() == 0
+    expect(chart(page).locator(".brush")).to_have_count(0)
 
 
 def test_the_keyboard_moves_selects_stretches_and_clears(show):
@@ -175,6 +175,35 @@ def test_the_keyboard_moves_selects_stretches_and_clears(show):
     expect(live).to_have_text(sentence(24, 24))
     page.keyboard.press("Escape")
     log_is(page, "'select' 2 2", "'select' 2 4", "'select' None None")
+
+
+OVERTAKEN = """
+async ([source, html]) => {
+  const component = (await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })))).default;
+  const root = document.body.appendChild(document.createElement('div')).attachShadow({ mode: 'open' });
+  root.innerHTML = `<style>svg { display: block; width: 300px; height: 140px; }</style>${html}`;
+  const one = [1, 1, 1, 1];
+  const data = { title: '', names: ['a', 'b', 'c', 'd'], ticks: [], levels: [], all: one, right: one, wrong: one,
+    unknown: one, undefined: 0, undefined_text: '', undefined_selected: false };
+  const sent = [];
+  const answer = (selected) => {
+    component({ data: { ...data, selected }, parentElement: root, setTriggerValue: (name, value) => sent.push(value) });
+    return root.querySelector('.brush') !== null;
+  };
+  const press = (key) => root.querySelector('svg').dispatchEvent(new KeyboardEvent('keydown', { key }));
+  answer(null);
+  ['ArrowRight', 'Enter', 'Escape'].forEach(press);
+  return [sent, [[0, 0], null, [0, 0], null].map(answer)];
+}
+"""
+
+
+def test_an_answer_that_a_later_gesture_has_overtaken_is_not_shown(show):
+    page = show("matrix")
+    source = "".join((COMPONENTS / folder / "main.js").read_text() for folder in ("shared", "histogram"))
+    sent, shown = page.evaluate(OVERTAKEN, [source, (COMPONENTS / "histogram/index.html").read_text()])
+    assert sent == [{"first": 0, "last": 0}, {"first": None, "last": None}]
+    assert shown == [False, False, True, False]
 
 
 def test_hovering_reads_out_a_bar_without_moving_anything(show):

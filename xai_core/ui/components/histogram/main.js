@@ -2,6 +2,7 @@ const HEIGHT = 140;
 const MARGIN = { side: 3, bottom: 18, labelRow: 13 };
 const DRAG_FROM = 4; // pixels: a hand trembles less than this in a click
 const DASHES = ["1.5 3", "6 3", "9 3 2 3"];
+const PATIENCE = 3000; // ms within which Python answers what was selected
 const SERIES = ["right", "wrong", "unknown"];
 
 const count = new Intl.NumberFormat("en-GB");
@@ -11,7 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const chart = charts.get(parentElement) ?? create(parentElement);
   chart.send = setTriggerValue;
   chart.data = data;
-  chart.selected = data.selected;
+  receive(chart, data.selected);
   chart.cursor = Math.min(chart.cursor, data.names.length - 1);
   describe(chart);
   draw(chart);
@@ -34,6 +35,7 @@ function create(root) {
     anchor: null, // the bin where a selection by shift and arrows began
     hovered: null,
     drag: null,
+    sent: [], // selections that Python may yet answer, oldest first
   };
   charts.set(root, chart);
   listen(chart);
@@ -171,8 +173,23 @@ function select(chart, selected) {
   }
   chart.selected = selected;
   draw(chart);
+  chart.sent.push(selected);
+  clearTimeout(chart.timer);
+  chart.timer = setTimeout(() => (chart.sent = []), PATIENCE);
   const [first, last] = selected ?? [null, null];
   chart.send("select", { first, last });
+}
+
+/** Take over a selection from Python, unless it answers a gesture that a later one has already overtaken. */
+function receive(chart, selected) {
+  const place = chart.sent.findLastIndex((sent) => String(sent) === String(selected));
+  const overtaken = place >= 0 && place < chart.sent.length - 1;
+  if (overtaken) {
+    chart.sent.splice(0, place + 1);
+  } else {
+    chart.sent = [];
+    chart.selected = selected;
+  }
 }
 
 function clear(chart) {
