@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# by confidence, which no two records share: each filter then shows other pictures
-START = "explore?run=runs/big&sort=Confidence"
+# in the order of the data: each filter then shows other records, and a page as many pictures as it has tiles
+START = "explore?run=runs/big&sort=Data+set+order"
 CHROMIUM = "/usr/bin/chromium"
 LONGEST_MS = 60_000
 # Watches, from inside the page and in step with its frames, what the gallery or the viewer shows. `arm` notes what is
