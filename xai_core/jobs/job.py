@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from pathlib import Path
 
 from xai_core.errors import BadInput
@@ -66,12 +67,9 @@ class Job:
     @property
     def out(self) -> str:
         """Return the folder that the command writes to, as it was named; '' where it names none."""
-        for flag, value in zip(self.arguments, (*self.arguments[1:], ""), strict=True):
-            if flag == "--out":
-                return value
-            if flag.startswith("--out="):
-                return flag.removeprefix("--out=")
-        return ""
+        apart = (value for flag, value in pairwise(self.arguments) if flag == "--out")
+        joined = (flag.removeprefix("--out=") for flag in self.arguments if flag.startswith("--out="))
+        return next(chain(apart, joined), "")
 
     def runs(self) -> list[str]:
         """Return the finished runs that the job has written, by name: one for each target."""

@@ -264,9 +264,7 @@ def _name(form: str, home: str, proposed: str, taken: set[str], faults: list[Bad
         if not NAME.fullmatch(name):
             raise _bad("Name", "letters, digits, dots, dashes and underscores", repr(name), "choose another")
         if name in used:
-            raise _bad(
-                f"{home}/{name}", "a free name", "one that is taken", f"choose another, or leave it empty: {free}"
-            )
+            raise _bad(f"{home}/{name}", "a free name", "one that is taken", "choose another, or leave it empty")
     return name
 
 
