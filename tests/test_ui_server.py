@@ -382,3 +382,59 @@ def test_a_browser_signs_in_and_its_socket_follows(guarded, browser):  # noqa: F
     opened.goto(f"http://127.0.0.1:{guarded}/jobs")
     opened.get_by_role("button", name="Start").first.wait_for()
     context.close()
+
+
+LAUNCHER = """
+from pathlib import Path
+import streamlit as st
+from xai_core.ui import server
+settings = server.settle(Path(__file__), own=True)
+app = st.App(Path("main.py").resolve(), lifespan=server.lifespan, middleware=server.middleware())
+app.run(config=settings)
+"""
+SCRIPT = """
+import streamlit as st
+from xai_core.ui import sign_in
+sign_in.require()
+st.text(f"[{sign_in.reviewer()}] {'Authorization' in st.context.headers}")
+"""
+
+
+def test_the_page_knows_the_reviewer_and_never_the_password(tmp_path, browser):  # noqa: F811
+    (tmp_path / "app.py").write_text(LAUNCHER)
+    (tmp_path / "main.py").write_text(SCRIPT)
+    settings = {
+        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+        "RIGHT_REASONS_PASSWORD": PASSWORD,
+    }
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text('[server]\nallowedHosts = ["127.0.0.1"]\nheadless = true\n')
+    port = free_port()
+    with started([sys.executable, "app.py"], tmp_path, environment(port, **settings), "Ctrl+C ends it"):
+        context = browser.new_context(
+            http_credentials={"username": "Zoë Müller", "password": PASSWORD},
+            extra_http_headers={"X-Right-Reasons-Reviewer": "Mallory"},
+        )
+        opened = context.new_page()
+        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.get_by_text("[Zoë Müller] False").wait_for()
+        context.close()
+
+
+def test_a_server_that_nothing_guards_shows_no_page(tmp_path, browser):  # noqa: F811
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(ROOT / "xai_core" / "ui" / "main.py"),
+        "--server.headless=true",
+    ]
+    quiet = ["--server.address=127.0.0.1", "--browser.gatherUsageStats=false"]
+    with started([*command, *quiet], tmp_path, environment(port), "URL:"):
+        opened = browser.new_page()
+        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.get_by_text("nothing guards it").wait_for()
+        assert not opened.get_by_text("records").count()
+        opened.context.close()
