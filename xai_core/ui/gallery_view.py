@@ -23,47 +23,12 @@ if TYPE_CHECKING:
 SYMBOLS = {"right_reasons": "✓", "wrong_reasons": "✗", "unsure": "?"}
 
 
-def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
-    """Draw the page of records that the order begins at the page chosen."""
-    records = selection.records
-    with st.container(horizontal=True, vertical_alignment="bottom", key="gallery_controls"):
-        sort = _choose_order(records)
-        per = st.segmented_control(
-            "On a page",
-            state.PER_PAGE,
-            default=60,
-            required=True,
-            key="per",
-            bind=state.BOUND,
-            on_change=_first_page,
-        )
-        page = _choose_page(-(-len(order) // per))
-        _downloads(records, order, opinions)
-    shown = order[(page - 1) * per : page * per]
-    ids = records.table["sample_id"].to_numpy()[shown].tolist()
-    pictures = {tile.sample_id: tile for tile in tiles(records.run, records.rule, ids)}
-    items = [
-        tile_item(row, pictures[row["sample_id"]], sort, opinions.get(row["sample_id"]))
-        for row in records.table.iloc[shown].to_dict(orient="records")
-    ]
-    components.gallery(items, key="gallery", on_open=state.open_case, selected=st.session_state.get("last_case"))
-
-
-def table_of_selection(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> pd.DataFrame:
-    """Return the records of an order with what the page shows of them: scores, chance levels, calls and verdicts."""
-    table = records.table.iloc[order].drop(columns=["image_hash"])
-    ids = table["sample_id"]
-    verdict = [opinions[i].verdict if i in opinions else "" for i in ids]
-    tags = [";".join(opinions[i].tags) if i in opinions else "" for i in ids]
-    note = [opinions[i].note if i in opinions else "" for i in ids]
-    return table.assign(threshold=records.threshold, region_rule=records.rule, verdict=verdict, tags=tags, note=note)
-
-
-def _choose_order(records: Records) -> str:
+def choose_order(records: Records) -> None:
+    """Draw what the query is sorted by and how many records a page has: before the query is asked, it reads them."""
     options = state.sort_columns(records)
     if st.session_state.get("sort") not in (None, *options):
         del st.session_state["sort"]
-    sort = st.selectbox(
+    st.selectbox(
         "Sorted by",
         options,
         format_func=title_of,
@@ -82,14 +47,47 @@ def _choose_order(records: Records) -> str:
         label_visibility="collapsed",
         on_change=_first_page,
     )
-    return sort
+    st.segmented_control(
+        "On a page",
+        state.PER_PAGE,
+        default=60,
+        required=True,
+        key="per",
+        bind=state.BOUND,
+        on_change=_first_page,
+    )
 
 
-def _choose_page(pages: int) -> int:
-    pages = max(1, pages)
+def choose_page(records: int) -> None:
+    """Draw the pages that so many records fill; a page that is no more gives the last."""
+    pages = max(1, -(-records // st.session_state["per"]))
     if st.session_state.get("page", 1) > pages:
         st.session_state["page"] = pages
-    return st.pagination(pages, key="page", bind=state.BOUND)
+    st.pagination(pages, key="page", bind=state.BOUND)
+
+
+def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
+    """Draw the page of records that the order begins at the page chosen."""
+    records, sort = selection.records, selection.query.sort
+    per, page = st.session_state["per"], st.session_state["page"]
+    shown = order[(page - 1) * per : page * per]
+    ids = records.table["sample_id"].to_numpy()[shown].tolist()
+    pictures = {tile.sample_id: tile for tile in tiles(records.run, records.rule, ids)}
+    items = [
+        tile_item(row, pictures[row["sample_id"]], sort, opinions.get(row["sample_id"]))
+        for row in records.table.iloc[shown].to_dict(orient="records")
+    ]
+    components.gallery(items, key="gallery", on_open=state.open_case, selected=st.session_state.get("last_case"))
+
+
+def table_of_selection(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> pd.DataFrame:
+    """Return the records of an order with what the page shows of them: scores, chance levels, calls and verdicts."""
+    table = records.table.iloc[order].drop(columns=["image_hash"])
+    ids = table["sample_id"]
+    verdict = [opinions[i].verdict if i in opinions else "" for i in ids]
+    tags = [";".join(opinions[i].tags) if i in opinions else "" for i in ids]
+    note = [opinions[i].note if i in opinions else "" for i in ids]
+    return table.assign(threshold=records.threshold, region_rule=records.rule, verdict=verdict, tags=tags, note=note)
 
 
 def _first_page() -> None:
@@ -123,7 +121,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _downloads(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
+def downloads(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
+    """Draw the buttons that hand out the records that pass as a file."""
     with st.popover("Download", icon=":material/download:"):
         st.caption(f"The {len(order):,} records that pass, in this order, with scores, chance levels and verdicts.")
         name = f"{records.run.settings['method']}-{records.run.settings['target']}"
