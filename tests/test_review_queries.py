@@ -133,7 +133,7 @@ def test_a_matrix_of_many_classes_shows_the_most_confused(tmp_path):
     records.table = pd.DataFrame({"label": labels, "called": called})
     records.table["outcome"] = np.where(records.table["label"] == records.table["called"], RIGHT, WRONG)
     records.table["iou"] = np.linspace(0, 1, 12)
-    records._ranks = {}
+    records.answers = {}
     records.run = type("Run", (), {"settings": {"class_names": names}})
     found = matrix(Selection(records, Query()), "iou", most=2)
     # two labels with errors; the two calls they are most often mistaken for; correct ones of these classes count
@@ -188,7 +188,7 @@ def test_the_planted_patch_is_found_and_nothing_is_found_without_it():
     found = 0
     for _ in range(40):
         column = generator.permutation(shuffled.rank("excess_explanation_coverage"))
-        shuffled._ranks["excess_explanation_coverage"] = column
+        shuffled.answers[Records.rank.__wrapped__.__module__, "Records.rank", "excess_explanation_coverage"] = column
         found += any("less than elsewhere" in lead.sentence for lead in leads(shuffled, most=9))
     # one family of groups in twenty may speak by chance, on either side; only the lower side is told
     assert found <= 5

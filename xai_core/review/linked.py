@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.review.queries import Among, Condition, Range, Selection
-from xai_core.review.records import RIGHT, UNKNOWN, WRONG, Records
+from xai_core.review.records import RIGHT, UNKNOWN, WRONG, Records, once
 from xai_core.runs.scoring import CHANCES
 from xai_core.scores.arrays import SCORE_NAMES
 
@@ -63,6 +63,7 @@ class Bins:
         return float(np.clip((value - low) / (high - low) * len(self), 0, len(self)))
 
 
+@once
 def bins_of(records: Records, column: str) -> Bins:
     """Return the bins of a column: the unit interval in twentieths for scores and probabilities, else by its values."""
     import pandas as pd
@@ -83,16 +84,16 @@ def bins_of(records: Records, column: str) -> Bins:
 def counts(records: Records, column: str, bins: Bins, passing: np.ndarray) -> dict[str, list[int]]:
     """Return by bin how many records there are: ``all``, and of those that pass ``right``, ``wrong``, ``unknown``."""
     place = _places(records, column, bins)
-    inside = place >= 0
-    outcome = records.table["outcome"]
-    tallies = {"all": inside}
-    tallies |= {name: inside & passing & (outcome == name).to_numpy() for name in (RIGHT, WRONG, UNKNOWN)}
-    return {name: np.bincount(place[mask], minlength=len(bins)).tolist() for name, mask in tallies.items()}
+    tallies = {"all": np.bincount(place[place >= 0], minlength=len(bins)).tolist()}
+    for name in (RIGHT, WRONG, UNKNOWN):
+        chosen = place[(place >= 0) & passing & _has_outcome(records, name)]
+        tallies[name] = np.bincount(chosen, minlength=len(bins)).tolist()
+    return tallies
 
 
 def undefined(records: Records, column: str, passing: np.ndarray) -> int:
     """Return how many of the records that pass have no value in a column."""
-    return int((records.table[column].isna().to_numpy() & passing).sum())
+    return int((_is_undefined(records, column) & passing).sum())
 
 
 def levels(records: Records, score: str, passing: np.ndarray) -> dict[str, float]:
@@ -161,6 +162,17 @@ def _frequent(values, most: int) -> list[str]:
     return sorted(tally.index, key=lambda name: (-tally[name], name))[:most]
 
 
+@once
+def _has_outcome(records: Records, outcome: str) -> np.ndarray:
+    return (records.table["outcome"] == outcome).to_numpy()
+
+
+@once
+def _is_undefined(records: Records, column: str) -> np.ndarray:
+    return records.table[column].isna().to_numpy()
+
+
+@once
 def _places(records: Records, column: str, bins: Bins) -> np.ndarray:
     """Return the bin of each record, -1 for none: (N,) int."""
     if bins.categories:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xai_core import imagenet_classes
 from xai_core.review.queries import Among, Query
-from xai_core.review.records import RIGHT, WRONG, Records
+from xai_core.review.records import RIGHT, WRONG, Records, once
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Figure:
     query: Query
 
 
+@once
 def figures(records: Records) -> list[Figure]:
     """Return the figures that a run can show: 3 to 5 for runs with vehicles, 6 to 8 for those of lesions.
 

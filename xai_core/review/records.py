@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,22 @@ SCORED = "scored"
 # the same on every row of a run: read from its settings instead
 PROVENANCE = ("method", "parameters", "layer", "seed", "classifier_digest", "versions")
 TEXT = ("sample_id", "image", "image_hash", "error")
+
+
+def once(question: Callable) -> Callable:
+    """Return a function of (records, ...) that works its answer out once for the same records and keeps it with them.
+
+    The answer is shared: nobody changes it.
+    """
+
+    @wraps(question)
+    def answer(records: Records, *arguments):
+        key = (question.__module__, question.__qualname__, *arguments)
+        if key not in records.answers:
+            records.answers[key] = question(records, *arguments)
+        return records.answers[key]
+
+    return answer
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ class Records:
         own = judged["called"] == joined.table["target"].astype(object).to_numpy()
         speaks_for = np.where(own, FOR_CALL, FOR_OTHER)
         self.table = _categorical(joined.table.assign(**chosen, outcome=outcome, speaks_for=speaks_for))
-        self._ranks: dict[str, np.ndarray] = {}
+        self.answers: dict[tuple, object] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -103,22 +120,20 @@ class Records:
         answered = self.table["status"] == "ok"
         return int((self.table["called"].astype(object) != self.table["target"].astype(object))[answered].sum())
 
+    @once
     def rank(self, column: str) -> np.ndarray:
         """Return (N,) float64 by which a column sorts: numbers as they are, text by its order; NaN where undefined."""
         import pandas as pd
 
-        if column not in self._ranks:
-            values = self.table[column]
-            if isinstance(values.dtype, pd.CategoricalDtype):
-                names = values.cat.categories
-                by_code = np.append(np.argsort(np.argsort(names.astype(str))).astype(float), np.nan)
-                self._ranks[column] = by_code[values.cat.codes.to_numpy()]
-            elif pd.api.types.is_numeric_dtype(values.dtype):
-                self._ranks[column] = values.to_numpy(float, na_value=np.nan)
-            else:
-                codes = pd.factorize(values, sort=True)[0].astype(float)
-                self._ranks[column] = np.where(codes < 0, np.nan, codes)
-        return self._ranks[column]
+        values = self.table[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            names = values.cat.categories
+            by_code = np.append(np.argsort(np.argsort(names.astype(str))).astype(float), np.nan)
+            return by_code[values.cat.codes.to_numpy()]
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            return values.to_numpy(float, na_value=np.nan)
+        codes = pd.factorize(values, sort=True)[0].astype(float)
+        return np.where(codes < 0, np.nan, codes)
 
 
 def join(run: Run, rule: str | None = None) -> Joined:

@@ -8,7 +8,7 @@ from xai_core.review.leads import missed, missed_title
 from xai_core.review.linked import bins_of
 from xai_core.review.presets import figures
 from xai_core.review.queries import UNREVIEWED, Among, Query
-from xai_core.review.records import Records
+from xai_core.review.records import Records, once
 from xai_core.review.verdicts import VERDICTS
 from xai_core.runs.store import Run
 from xai_core.scores.patterns import MEANING, PATTERNS
@@ -59,7 +59,7 @@ def _presets(records: Records) -> None:
             help="The missed ones, lowest explanation coverage first.",
         )
     with st.popover("Eight patterns", icon=":material/category:", width="stretch"):
-        tally = records.table["pattern"].value_counts()
+        tally = _tally(records)
         for key, pattern in PATTERNS.items():
             query = Query({"pattern": Among((key,))}, pattern.sort, pattern.descending)
             st.button(
@@ -70,6 +70,11 @@ def _presets(records: Records) -> None:
                 args=(records, query),
             )
             st.caption(MEANING[key])
+
+
+@once
+def _tally(records: Records) -> dict[str, int]:
+    return records.table["pattern"].value_counts().to_dict()
 
 
 def _figures(records: Records) -> None:

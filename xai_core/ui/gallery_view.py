@@ -20,6 +20,7 @@ from xai_core.ui.words import title_of
 if TYPE_CHECKING:
     import pandas as pd
 
+TILE_COLUMNS = ("sample_id", "label", "called", "outcome", "confidence", SCORE_NAMES[0])
 SYMBOLS = {"right_reasons": "✓", "wrong_reasons": "✗", "unsure": "?"}
 
 
@@ -73,9 +74,10 @@ def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str,
     shown = order[(page - 1) * per : page * per]
     ids = records.table["sample_id"].to_numpy()[shown].tolist()
     pictures = {tile.sample_id: tile for tile in tiles(records.run, records.rule, ids)}
+    columns = list(dict.fromkeys([*TILE_COLUMNS, *({sort} & set(records.table))]))
     items = [
         tile_item(row, pictures[row["sample_id"]], sort, opinions.get(row["sample_id"]))
-        for row in records.table.iloc[shown].to_dict(orient="records")
+        for row in records.table[columns].iloc[shown].to_dict(orient="records")
     ]
     components.gallery(items, key="gallery", on_open=state.open_case, selected=st.session_state.get("last_case"))
 

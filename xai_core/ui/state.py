@@ -11,7 +11,7 @@ import streamlit as st
 
 from xai_core.review.linked import MOST_CATEGORIES, Bins, bins_of
 from xai_core.review.queries import Among, Condition, Query, Range
-from xai_core.review.records import Records
+from xai_core.review.records import Records, once
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui.words import title_of, value_of
 
@@ -23,11 +23,13 @@ PER_PAGE = (24, 60, 120)
 MOST_SEARCHABLE = 200
 
 
+@once
 def metadata_columns(records: Records) -> list[str]:
     """Return the metadata columns that differ between records."""
     return [name for name in records.table if name.startswith("meta_") and records.table[name].nunique() > 1]
 
 
+@once
 def choice_columns(records: Records) -> list[str]:
     """Return the columns that are filtered by choosing values."""
     fixed = [name for name in CHOICES if records.table[name].nunique() > 1]
@@ -38,12 +40,14 @@ def choice_columns(records: Records) -> list[str]:
     ]
 
 
+@once
 def range_columns(records: Records) -> list[str]:
     """Return the columns that are filtered by a range."""
     fixed = [name for name in RANGES if name in records.table and records.table[name].notna().any()]
     return fixed + [name for name in metadata_columns(records) if not bins_of(records, name).categories]
 
 
+@once
 def sort_columns(records: Records) -> list[str]:
     """Return the columns that the gallery can be sorted by."""
     first = [*SCORE_NAMES, *(f"excess_{name}" for name in SCORE_NAMES), "confidence", "positive_probability"]
@@ -52,6 +56,7 @@ def sort_columns(records: Records) -> list[str]:
     return [*there, "verdict", *metadata_columns(records)]
 
 
+@once
 def chart_columns(records: Records) -> list[str]:
     """Return the columns that the fourth histogram can show."""
     numbers = ["confidence", "positive_probability", "stability", "explanation_area", "annotation_area"]
@@ -61,6 +66,7 @@ def chart_columns(records: Records) -> list[str]:
     return there + small
 
 
+@once
 def span_of(records: Records, column: str) -> tuple[float, float, float]:
     """Return lowest value, highest value and step of a range filter; its ends are those of the histogram's bins."""
     edges = bins_of(records, column).edges
