@@ -11,12 +11,12 @@ from xai_core.errors import BadInput
 from xai_core.review.case import Case, case_of
 from xai_core.review.records import Records
 from xai_core.review.verdicts import Opinion
+from xai_core.review.words import HELP, OUTCOMES, PATTERN_TITLES, title_of
 from xai_core.runs.store import Run
 from xai_core.scores.patterns import MEANING
 from xai_core.ui import components, library, state
 from xai_core.ui.evidence import causal_checks, nearest_cases
 from xai_core.ui.verdict_bar import give, undo, verdict_bar
-from xai_core.ui.words import HELP, OUTCOMES, PATTERN_TITLES, title_of
 
 KEYS = {
     "ArrowRight": "next",

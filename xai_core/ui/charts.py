@@ -11,9 +11,9 @@ import streamlit as st
 from xai_core.review.linked import Bins, bins_of, counts, levels, matrix, undefined
 from xai_core.review.queries import Among, Selection
 from xai_core.review.records import SCORED
+from xai_core.review.words import HELP, help_of, title_of, value_of
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import components, state
-from xai_core.ui.words import HELP, help_of, title_of, value_of
 
 FEW_CLASSES = 4
 LEVEL_TITLES = {"random": "random", "centre": "centre", "other": "others"}

@@ -10,11 +10,11 @@ from xai_core.review.presets import figures
 from xai_core.review.queries import UNREVIEWED, Among, Query
 from xai_core.review.records import Records, once
 from xai_core.review.verdicts import VERDICTS
+from xai_core.review.words import HELP, PATTERN_TITLES, help_of, title_of, value_of
 from xai_core.runs.store import Run
 from xai_core.scores.patterns import MEANING, PATTERNS
 from xai_core.ui import state
 from xai_core.ui.top_bar import scored_rules
-from xai_core.ui.words import HELP, PATTERN_TITLES, help_of, title_of, value_of
 
 FEW = 4
 FIRST = ("label", "called", "outcome", "pattern")

@@ -15,12 +15,12 @@ from xai_core.datasets import FORMATS, open_dataset
 from xai_core.errors import BadInput
 from xai_core.explainers import METHODS, Description
 from xai_core.files import read_json
+from xai_core.review.words import HELP
 from xai_core.runs.refusals import checked_target
 from xai_core.runs.settings import class_places
 from xai_core.training import Recipe
 from xai_core.types import SPLITS, DataSet
 from xai_core.ui.setting import setting
-from xai_core.ui.words import HELP
 
 SAMPLE_MODELS = Path(__file__).resolve().parents[2] / "sample_data" / "models"
 COMMON = ("arch", "pathway", "epochs", "batch_size", "augmentation", "lr")

@@ -13,9 +13,9 @@ from xai_core.review.queries import Selection
 from xai_core.review.records import Records
 from xai_core.review.tiles import Tile, tiles
 from xai_core.review.verdicts import VERDICTS, Opinion
+from xai_core.review.words import title_of
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import components, state
-from xai_core.ui.words import title_of
 
 if TYPE_CHECKING:
     import pandas as pd

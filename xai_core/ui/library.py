@@ -9,6 +9,8 @@ import streamlit as st
 from xai_core.review.leads import Lead, leads
 from xai_core.review.records import Joined, Records, join
 from xai_core.review.verdicts import Verdicts
+from xai_core.review.words import subject_of_run as subject_of_run
+from xai_core.review.words import title_of_run as title_of_run
 from xai_core.runs.store import Run, open_run
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "runs"
@@ -64,24 +66,6 @@ def summary_of(records: Records) -> dict:
     """Return a run's summary under the region rule and at the operating point of its records."""
     run = records.run
     return _summary(str(run.folder), run.manifest["content_digest"], records.rule, records.threshold)
-
-
-def title_of_run(run: Run) -> str:
-    """Return what a run is called: explainer and target."""
-    from xai_core.explainers import METHODS
-
-    target = {"predicted": "the predicted class", "label": "the label"}.get(
-        run.settings["target"], run.settings["target"]
-    )
-    return f"{METHODS[run.settings['method']].title} for {target}"
-
-
-def subject_of_run(run: Run) -> str:
-    """Return what a run is about: data set, split and classifier."""
-    settings = run.settings
-    dataset = settings["dataset"].partition("?")[0].rstrip("/").rpartition("/")[2]
-    classifier = settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2]
-    return " · ".join(part for part in (dataset, settings["split"], classifier) if part)
 
 
 def siblings_of(run: Run) -> dict[str, Run]:

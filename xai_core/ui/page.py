@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from xai_core.review.records import Records
-from xai_core.ui.words import NO_DIAGNOSIS, SYNTHETIC
+from xai_core.review.words import NO_DIAGNOSIS, SYNTHETIC
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "jobs.py"

@@ -9,13 +9,12 @@ import numpy as np
 import streamlit as st
 
 from xai_core.errors import BadInput
+from xai_core.review.words import estimate, reasons, title_of
 from xai_core.runs.tables import positive_of
 from xai_core.scores import intervals, metrics
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import library
 from xai_core.ui.page import EXPLORE, JOBS
-from xai_core.ui.summary_view import estimate, reasons
-from xai_core.ui.words import title_of
 
 RESAMPLES = 400
 SUMMED_UP_AT_ONCE = 20_000

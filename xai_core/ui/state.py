@@ -12,8 +12,8 @@ import streamlit as st
 from xai_core.review.linked import MOST_CATEGORIES, Bins, bins_of
 from xai_core.review.queries import Among, Condition, Query, Range
 from xai_core.review.records import Records, once
+from xai_core.review.words import title_of, value_of
 from xai_core.scores.arrays import SCORE_NAMES
-from xai_core.ui.words import title_of, value_of
 
 BOUND = "query-params"
 CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "speaks_for", "missing")

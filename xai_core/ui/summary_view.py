@@ -6,20 +6,10 @@ import streamlit as st
 
 from xai_core.review.records import Records
 from xai_core.review.subgroups import subgroups
+from xai_core.review.words import HELP, LEVELS, METRICS, estimate, help_of, reasons, title_of
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import library, state
 from xai_core.ui.page import EXPLORE
-from xai_core.ui.words import HELP, MISSING, help_of, title_of
-
-METRICS = {
-    "auc": ("AUC", "Probability that a positive image gets a higher probability than a negative one."),
-    "average_precision": ("Average precision", "The official ISIC 2016 metric: area under precision over recall."),
-    "sensitivity": ("Sensitivity", "Share of the positive images that are called positive."),
-    "specificity": ("Specificity", "Share of the negative images that are called negative."),
-    "accuracy": ("Accuracy", "Share of the images that are called right."),
-    "ece": ("Calibration error", "How far confidences are from the share that is right, on average."),
-}
-LEVELS = {"random": "a random place", "centre": "a centre disc", "other": "other outlines"}
 
 
 def look_first(records: Records) -> None:
@@ -102,20 +92,3 @@ def _readable(table) -> list[dict]:
                 shown[title] = estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], sign=name == "excess")
         rows.append(shown)
     return rows
-
-
-def estimate(value: float | None, low: float | None, high: float | None, *, sign: bool = False) -> str:
-    """Return a figure with its 95 % interval as text."""
-    if value is None or value != value:
-        return "undefined"
-    text = f"{value:+.3f}" if sign else f"{value:.3f}"
-    if low is None or low != low:
-        return text
-    return f"{text} ({low:+.2f} to {high:+.2f})" if sign else f"{text} ({low:.2f} to {high:.2f})"
-
-
-def reasons(undefined: dict[str, int]) -> str:
-    """Return how many records lack a score, by reason, as text."""
-    return ", ".join(
-        f"{count} {MISSING.get(reason, reason.replace('_', ' ')).lower()}" for reason, count in undefined.items()
-    )

@@ -9,10 +9,10 @@ import streamlit as st
 
 from xai_core.errors import BadInput
 from xai_core.review.records import Records
+from xai_core.review.words import HELP
 from xai_core.runs.store import Run
 from xai_core.ui import library
 from xai_core.ui.state import BOUND, close_case
-from xai_core.ui.words import HELP
 
 if TYPE_CHECKING:
     import altair as alt

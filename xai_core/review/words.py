@@ -1,7 +1,8 @@
-"""The words on the screens: one title and one explanation for each thing, wherever it stands."""
+"""The words on screens and in reports: one title and one explanation for each thing, wherever it stands."""
 
 from __future__ import annotations
 
+from xai_core.runs.store import Run
 from xai_core.scores.patterns import PATTERNS
 
 TITLES = {
@@ -75,6 +76,15 @@ PATTERN_TITLES = {key: pattern.title for key, pattern in PATTERNS.items()} | {
     "no_explanation": "No explanation",
     "": "No pattern applies",
 }
+METRICS = {
+    "auc": ("AUC", "Probability that a positive image gets a higher probability than a negative one."),
+    "average_precision": ("Average precision", "The official ISIC 2016 metric: area under precision over recall."),
+    "sensitivity": ("Sensitivity", "Share of the positive images that are called positive."),
+    "specificity": ("Specificity", "Share of the negative images that are called negative."),
+    "accuracy": ("Accuracy", "Share of the images that are called right."),
+    "ece": ("Calibration error", "How far confidences are from the share that is right, on average."),
+}
+LEVELS = {"random": "a random place", "centre": "a centre disc", "other": "other outlines"}
 NO_DIAGNOSIS = "A heatmap shows what moved the classifier. It is no diagnosis, and no proof of a reason."
 SYNTHETIC = "Synthetic images, drawn by a program with planted shortcuts. Nothing here is clinical."
 
@@ -93,3 +103,38 @@ def value_of(column: str, value: object) -> str:
     """Return what a value of a column is called on the screen."""
     names = {"outcome": OUTCOMES, "missing": MISSING, "pattern": PATTERN_TITLES}.get(column, {})
     return names.get(value) or str(value).replace("_", " " if column == "missing" else "_")
+
+
+def title_of_run(run: Run) -> str:
+    """Return what a run is called: explainer and target."""
+    from xai_core.explainers import METHODS
+
+    target = {"predicted": "the predicted class", "label": "the label"}.get(
+        run.settings["target"], run.settings["target"]
+    )
+    return f"{METHODS[run.settings['method']].title} for {target}"
+
+
+def subject_of_run(run: Run) -> str:
+    """Return what a run is about: data set, split and classifier."""
+    settings = run.settings
+    dataset = settings["dataset"].partition("?")[0].rstrip("/").rpartition("/")[2]
+    classifier = settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2]
+    return " · ".join(part for part in (dataset, settings["split"], classifier) if part)
+
+
+def estimate(value: float | None, low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """Return a figure with its 95 % interval as text."""
+    if value is None or value != value:
+        return "undefined"
+    text = f"{value:+.3f}" if sign else f"{value:.3f}"
+    if low is None or low != low:
+        return text
+    return f"{text} ({low:+.2f} to {high:+.2f})" if sign else f"{text} ({low:.2f} to {high:.2f})"
+
+
+def reasons(undefined: dict[str, int]) -> str:
+    """Return how many records lack a score, by reason, as text."""
+    return ", ".join(
+        f"{count} {MISSING.get(reason, reason.replace('_', ' ')).lower()}" for reason, count in undefined.items()
+    )
