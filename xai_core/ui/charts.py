@@ -10,7 +10,7 @@ import streamlit as st
 
 from xai_core.review.linked import Bins, bins_of, counts, levels, matrix, undefined
 from xai_core.review.queries import Among, Selection
-from xai_core.review.records import SCORED
+from xai_core.review.records import SCORED, Records
 from xai_core.review.words import HELP, help_of, title_of, value_of
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.ui import components, state
@@ -74,7 +74,7 @@ def _histogram(selection: Selection, column: str, key: str, chance: bool) -> Non
     }
     data |= _axis(column, bins) | counts(records, column, bins, passing)
     components.histogram(
-        data, key=key, on_select=_on_select(column, bins), on_undefined=_on_undefined(selection, column)
+        data, key=key, on_select=_on_select(records, column, bins), on_undefined=_on_undefined(selection, column)
     )
 
 
@@ -99,9 +99,9 @@ def _levels(selection: Selection, score: str, bins: Bins, passing: np.ndarray) -
     ]
 
 
-def _on_select(column: str, bins: Bins) -> Callable[[int | None, int | None], None]:
+def _on_select(records: Records, column: str, bins: Bins) -> Callable[[int | None, int | None], None]:
     def on_select(first: int | None, last: int | None) -> None:
-        state.choose(column, state.bins_condition(bins, first, last))
+        state.choose(records, column, state.bins_condition(bins, first, last))
 
     return on_select
 
@@ -112,8 +112,8 @@ def _on_undefined(selection: Selection, column: str) -> Callable[[], None]:
     def on_undefined() -> None:
         reasons = set(selection.records.table["missing"].unique()) - {SCORED}
         chosen = selection.query.conditions.get("missing")
-        state.choose(column, None)
-        state.choose("missing", None if chosen else Among(tuple(sorted(reasons))))
+        state.choose(selection.records, column, None)
+        state.choose(selection.records, "missing", None if chosen else Among(tuple(sorted(reasons))))
 
     return on_undefined
 
@@ -133,9 +133,9 @@ def _matrix(selection: Selection, score: str) -> None:
         "selected": {"labels": chosen["label"], "called": chosen["called"]},
         "left_out": f"{found.left_out:,} of these records lie in no cell shown." if found.left_out else "",
     }
-    components.matrix(data, key="matrix", on_cell=_on_cell)
 
+    def on_cell(label: str | None, called: str | None) -> None:
+        state.choose(selection.records, "label", Among((label,)) if label else None)
+        state.choose(selection.records, "called", Among((called,)) if called else None)
 
-def _on_cell(label: str | None, called: str | None) -> None:
-    state.choose("label", Among((label,)) if label else None)
-    state.choose("called", Among((called,)) if called else None)
+    components.matrix(data, key="matrix", on_cell=on_cell)

@@ -88,21 +88,26 @@ def query_of(records: Records) -> Query:
     return Query(conditions, state.get("sort", SCORE_NAMES[0]), state.get("order", LOWEST) == HIGHEST)
 
 
-def choose(column: str, condition: Condition | None) -> None:
-    """Set one filter, or lift it, from a callback."""
+def choose(records: Records, column: str, condition: Condition | None) -> None:
+    """Set one filter, or lift it, from a callback.
+
+    A lifted one is set to what lets every record pass: were its key removed, the URL would give the old value back.
+    """
     if condition is None:
-        st.session_state.pop(column, None)
+        ranged = column in records.table and bins_of(records, column).edges
+        chosen = span_of(records, column)[:2] if ranged else []
     elif isinstance(condition, Among):
-        st.session_state[column] = list(condition.values)
+        chosen = list(condition.values)
     else:
-        st.session_state[column] = (round(condition.low, 6), round(condition.high, 6))
+        chosen = (round(condition.low, 6), round(condition.high, 6))
+    st.session_state[column] = chosen
     st.session_state["page"] = 1
 
 
 def apply(records: Records, query: Query) -> None:
     """Set the filters and the order to those of a query, and no others, from a callback."""
     for column in (*choice_columns(records), *range_columns(records), "verdict"):
-        choose(column, query.conditions.get(column))
+        choose(records, column, query.conditions.get(column))
     st.session_state["sort"] = query.sort
     st.session_state["order"] = HIGHEST if query.descending else LOWEST
     close_case()
