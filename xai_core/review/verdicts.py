@@ -152,9 +152,9 @@ class Verdicts:
         """Return the opinion on each record of a run that has one."""
         return fold(self._events("run_key = ?", run_key)).get(run_key, {})
 
-    def history(self, run_key: str, sample_id: str) -> list[Event]:
-        """Return every event of a record, oldest first, those taken back and the takings back too."""
-        return self._events("run_key = ? AND sample_id = ?", run_key, sample_id)
+    def history(self, run_key: str, sample_id: str | None = None) -> list[Event]:
+        """Return every event of a record, or of a run, oldest first, those taken back and the takings back too."""
+        return self._events("run_key = ? AND sample_id = coalesce(?, sample_id)", run_key, sample_id)
 
     def version(self, run_key: str) -> int:
         """Return the newest event's id in a run, 0 without one: where it is the same, so is the state."""
@@ -182,7 +182,7 @@ class Verdicts:
         with self._writing() as connection:
             _insert(connection, run_key, sample_id, reviewer, kind, value)
 
-    def _events(self, condition: str, *values: str) -> list[Event]:
+    def _events(self, condition: str, *values: str | None) -> list[Event]:
         with self._reading() as connection:
             if connection is None:
                 return []

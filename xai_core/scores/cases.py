@@ -51,6 +51,14 @@ def of(labels: Any, probabilities: Any, positive: int | None, threshold: float) 
     """Return the labelled samples, checked and called; raises BadInput for what does not fit (see `metrics`)."""
     import numpy as np
 
+    case = as_given(labels, probabilities, positive, threshold)
+    return case.at(np.lexsort((case.brier, case.called, case.labels, case.p)))
+
+
+def as_given(labels: Any, probabilities: Any, positive: int | None, threshold: float) -> Case:
+    """Return what `of` returns in the order given, so that two classifiers' cases stay side by side."""
+    import numpy as np
+
     known, p = read_labels(labels), read_probabilities(probabilities)
     if len(known) != len(p) or known.max(initial=0) >= p.shape[1]:
         raise BadInput(
@@ -70,8 +78,7 @@ def of(labels: Any, probabilities: Any, positive: int | None, threshold: float) 
     else:
         confidence, event = p[:, positive], known == positive
         brier = (confidence - event) ** 2
-    case = Case(known, p, calls, confidence, event, brier, positive, left_out)
-    return case.at(np.lexsort((brier, calls, known, confidence)))
+    return Case(known, p, calls, confidence, event, brier, positive, left_out)
 
 
 def called(probabilities: Any, positive: int | None, threshold: float = 0.5) -> Any:
