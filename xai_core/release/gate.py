@@ -18,7 +18,7 @@ from xai_core.release.explanation_rules import (
     undefined_rule,
     veto_rule,
 )
-from xai_core.release.metric_rules import evaluated, metric_rules, not_whole
+from xai_core.release.metric_rules import differences_of, metric_rules, values_of
 from xai_core.release.policy import Policy
 from xai_core.release.review_set import ReviewSet
 from xai_core.release.rules import EXPLANATION, METRIC, NO_ITEM, Outcome, Side
@@ -147,9 +147,10 @@ def _side(role: str, run: Run | BadInput, review_set: ReviewSet) -> Side:
 
 
 def _metric_outcomes(policy: Policy, candidate: Side, baseline: Side | None) -> Iterator[Outcome]:
-    metrics = {} if not_whole(candidate) else evaluated(candidate)
+    values = values_of(candidate)
+    differences = differences_of(candidate, baseline) if policy.needs_baseline else {}
     for rule in policy.metric:
-        yield from metric_rules(rule, metrics, candidate, baseline)
+        yield from metric_rules(rule, values, differences)
 
 
 def _explanation_outcomes(

@@ -2,69 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from xai_core.errors import BadInput
+from xai_core.release.paired import metric_differences, side_by_side
 from xai_core.release.policy import MetricRule
 from xai_core.release.rules import METRIC, NO_BASELINE, Outcome, Side, outcome
-from xai_core.runs import Run
 from xai_core.runs.tables import positive_of, threshold_of
-from xai_core.scores.differences import difference
+from xai_core.scores import metrics
 from xai_core.scores.intervals import Estimate
 
 NOT_HELD_OUT = ("train", "training")
 
 
-def metric_rules(rule: MetricRule, metrics: dict, candidate: Side, baseline: Side | None) -> Iterator[Outcome]:
+def metric_rules(
+    rule: MetricRule, values: Mapping[str, Estimate], differences: Mapping[str, Estimate]
+) -> Iterator[Outcome]:
     """Yield what became of a metric rule: one outcome for each threshold that it names.
 
     Parameters
     ----------
-    metrics : dict
-        The candidate's, from `evaluated`; empty where there is something `not_whole` about it.
+    values : mapping
+        The candidate's metrics by name, from `values_of`.
+    differences : mapping
+        What they are above the baseline's, from `differences_of`.
     """
-    missing = not_whole(candidate)
     limit = rule.ceiling if rule.lower_is_better else rule.floor
     if limit is not None:
-        estimate = _undecided(missing) if missing else _estimate(metrics[rule.metric])
-        yield outcome(rule.metric, METRIC, estimate, limit, rule.decides, at_most=rule.lower_is_better)
+        found = values[rule.metric]
+        yield outcome(rule.metric, METRIC, found, limit, rule.decides, at_most=rule.lower_is_better)
     if rule.not_worse_than_baseline_by is not None:
-        missing = missing or (NO_BASELINE if baseline is None else _unlike(candidate, baseline))
-        estimate = _undecided(missing) if missing else _difference(rule.metric, candidate, baseline)
+        found, name = differences[rule.metric], f"{rule.metric}, against the baseline"
         margin = rule.not_worse_than_baseline_by * (1 if rule.lower_is_better else -1)
-        name = f"{rule.metric}, against the baseline"
-        yield outcome(name, METRIC, estimate, margin, rule.decides, at_most=rule.lower_is_better)
+        yield outcome(name, METRIC, found, margin, rule.decides, at_most=rule.lower_is_better)
 
 
-def _undecided(reason: str) -> Estimate:
-    return Estimate(None, None, None, 0, 0, reason)
-
-
-def _estimate(entry: dict) -> Estimate:
-    reason = entry.get("reason", "")
-    return Estimate(entry["value"], entry["low"], entry["high"], entry["n"], entry["left_out"], reason)
-
-
-def _difference(metric: str, candidate: Side, baseline: Side) -> Estimate:
-    return difference(
-        candidate.table["label_index"].to_numpy(),
-        probabilities_of(candidate),
-        probabilities_of(baseline),
-        metric,
-        positive=positive_of(candidate.run),
-        thresholds=(operating_point(candidate.run), operating_point(baseline.run)),
-    )
-
-
-def evaluated(side: Side) -> dict[str, dict]:
-    """Return every metric of a run over all its records, with intervals."""
-    from xai_core.scores import metrics
-
-    return metrics.evaluate(
+def values_of(side: Side) -> dict[str, Estimate]:
+    """Return every metric over all records of a run; without a value, and the reason, where it is not whole."""
+    if reason := not_whole(side):
+        return _unknown(reason)
+    at = threshold_of(side.run, None)
+    found = metrics.evaluate(
         side.table["label_index"].to_numpy(),
-        probabilities_of(side),
+        side.run.probabilities(),
         positive=positive_of(side.run),
-        threshold=operating_point(side.run),
+        threshold=0.5 if at is None else at,
     )
+    return {name: _estimate(entry, "value") for name, entry in found.items()}
+
+
+def differences_of(candidate: Side, baseline: Side | None) -> dict[str, Estimate]:
+    """Return every metric of the candidate minus the baseline's, paired; else without a value, and the reason."""
+    reason = not_whole(candidate) or (NO_BASELINE if baseline is None else not_whole(baseline))
+    if reason:
+        return _unknown(reason)
+    try:
+        before, now = side_by_side([baseline.run, candidate.run], ["baseline", "candidate"])
+    except BadInput as error:
+        return _unknown(f"baseline: {error}")
+    if before.left_out or now.left_out:
+        return _unknown(
+            f"baseline: of its {len(baseline.run)} records and the candidate's {len(candidate.run)} only "
+            f"{len(now.ids)} are about the same images"
+        )
+    return {name: _estimate(entry, "difference") for name, entry in metric_differences(before, now).items()}
 
 
 def not_whole(side: Side) -> str:
@@ -84,28 +85,10 @@ def not_whole(side: Side) -> str:
     return f"{side.role}: {found}" if found else ""
 
 
-def probabilities_of(side: Side):
-    """Return (N, C) float32 in the order of `Side.table`."""
-    import numpy as np
-
-    return np.stack(side.table["probabilities"].to_list())
+def _unknown(reason: str) -> dict[str, Estimate]:
+    return dict.fromkeys(metrics.NAMES, Estimate(None, None, None, 0, 0, reason))
 
 
-def operating_point(run: Run) -> float:
-    """Return the threshold that a run was explained at; 0.5 where no class is positive and none is read."""
-    at = threshold_of(run, None)
-    return 0.5 if at is None else at
-
-
-def _unlike(candidate: Side, baseline: Side) -> str:
-    """Return why two runs cannot be compared record by record, '' where they can."""
-    if reason := not_whole(baseline):
-        return reason
-    for key, what in (("class_names", "classes are"), ("positive", "positive class is")):
-        if candidate.run.settings[key] != baseline.run.settings[key]:
-            return f"baseline: its {what} {baseline.run.settings[key]}, the candidate's {candidate.run.settings[key]}"
-    own, theirs = (side.table[["image_hash", "label_index"]].reset_index() for side in (candidate, baseline))
-    shared = own.merge(theirs)
-    if len(shared) == len(own) == len(theirs):
-        return ""
-    return f"baseline: {len(theirs)} records, of which {len(shared)} are the candidate's {len(own)}"
+def _estimate(entry: dict, value: str) -> Estimate:
+    reason, left_out = entry.get("reason", ""), entry.get("left_out", 0)
+    return Estimate(entry[value], entry["low"], entry["high"], entry["n"], left_out, reason)

@@ -91,8 +91,8 @@ class Side:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Return records and scores by sample id, sorted by it."""
-        return table_of(self.run).set_index("sample_id").sort_index()
+        """Return records and scores by sample id, in record order."""
+        return table_of(self.run).set_index("sample_id")
 
     def excess(self, ids: Sequence[str], rule: ExplanationRule) -> np.ndarray:
         """Return (N,) a score minus its chance level; NaN where undefined or absent."""
