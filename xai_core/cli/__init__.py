@@ -11,15 +11,22 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from xai_core.errors import BadInput
 
 COMMANDS = {
     "check": "list every problem in a data set",
+    "plant": "copy a data set with a coloured patch planted in the images of a class",
     "train": "train a classifier on a data set",
+    "pathways": "search which padding, and which order of two data sets, serves both",
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
+    "report": "write everything about runs into one HTML file that opens without a network",
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
+    "compare": "compare runs of several classifiers on the same samples, the first being the baseline",
+    "review-set": "choose and freeze the samples on which candidates are judged",
+    "gate": "decide by a policy whether a candidate may be released",
     "demo": "open the app on the synthetic sample data, or make them anew",
     "app": "serve the pages to a browser on this machine",
 }
@@ -47,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name in arguments[:1]:
-            import_module(f"xai_core.cli.{name}").arguments(command)
+            _module_of(name).arguments(command)
     options = parser.parse_args(arguments)
     try:
-        return import_module(f"xai_core.cli.{options.command}").run(options)
+        return _module_of(options.command).run(options)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,3 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader of stdout has left (`| head`): nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _module_of(command: str) -> ModuleType:
+    return import_module(f"xai_core.cli.{command.replace('-', '_')}")

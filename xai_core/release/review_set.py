@@ -18,9 +18,9 @@ import numpy as np
 
 from xai_core.errors import BadInput
 from xai_core.files import write_atomic
-from xai_core.geometry import Frame
 from xai_core.release import strata
-from xai_core.runs import Run, rows
+from xai_core.release.outlined import Redrawn, cut_of, mask_hash
+from xai_core.runs import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,7 @@ class ReviewSet:
         records = run.records(columns).set_index("sample_id", drop=False)
         found = {item.sample_id for item in self.items} & set(records.index)
         regions = {row["sample_id"]: row["region"] for row in run.maps(found, ["region"])}
-        redrawn = None if _cut(run) == self.frame else _Redrawn(run, self.frame)
+        redrawn = None if cut_of(run) == self.frame else Redrawn(run, self.frame)
         lines = []
         for item in self.items:
             if item.sample_id not in found:
@@ -139,7 +139,7 @@ class ReviewSet:
                 lines.append(f"{item.sample_id}: the label is {record['label']}, in the review set {item.label}")
             region = regions[item.sample_id]
             if redrawn is None:
-                fault = "" if _mask_hash(self.frame, region) == item.mask_hash else "is not the one of the review set"
+                fault = "" if mask_hash(self.frame, region) == item.mask_hash else "is not the one of the review set"
             else:
                 fault = redrawn.fault(record, region, item.mask_hash)
             lines += [f"{item.sample_id}: the outlined region {fault}"] if fault else []
@@ -170,7 +170,7 @@ def choose(runs: Sequence[Run], *, per_cell: int | None = None, seed: int = 0) -
         raise BadInput(
             expected="at least one run, and one item a cell", found=f"{len(runs)} runs, {per_cell}", remedy="give both"
         )
-    runs = sorted(runs, key=lambda run: (run.manifest["content_digest"], json.dumps(_cut(run))))
+    runs = sorted(runs, key=lambda run: (run.manifest["content_digest"], json.dumps(cut_of(run))))
     tables = _tables(runs)
     usable = np.logical_and.reduce([_usable(table) for table in tables])
     if not usable.any():
@@ -195,7 +195,7 @@ def choose(runs: Sequence[Run], *, per_cell: int | None = None, seed: int = 0) -
         reference=tuple(
             {"run": run.manifest["content_digest"], "classifier": run.settings["classifier_digest"]} for run in runs
         ),
-        frame=_cut(runs[0]),
+        frame=cut_of(runs[0]),
         seed=seed,
         matched_by=matched_by,
         cells=tuple(Cell(la, s, counts[la, s], cells[la, s], quota) for la in labels for s in strata.STRATA),
@@ -282,47 +282,5 @@ def _items(run: Run, pool: pd.DataFrame, taken: Sequence[tuple[int, str]]) -> It
     chosen = pool.iloc[[row for row, _ in taken]].assign(triplet=[triplet for _, triplet in taken])
     regions = {row["sample_id"]: row["region"] for row in run.maps(chosen["sample_id"], ["region"])}
     for row in chosen.sort_values("sample_id").itertuples():
-        mask_hash = _mask_hash(_cut(run), regions[row.sample_id])
-        yield Item(row.sample_id, row.label, row.image_hash, mask_hash, row.stratum, row.area_tertile, row.triplet)
-
-
-def _cut(run: Run) -> dict:
-    """Return what of a run's model frame decides where a mask lies in it."""
-    frame = run.settings["frame"]
-    fit = "pad" if frame["fit"].startswith("pad_") else frame["fit"]
-    return {"size": list(frame["size"]), "fit": fit, "resize": frame["resize"]}
-
-
-def _mask_hash(cut: dict, region: bytes | None) -> str:
-    return hashlib.sha256(json.dumps(cut, sort_keys=True).encode() + (region or b"")).hexdigest()
-
-
-class _Redrawn:
-    """Outlines of a run's data set, drawn anew in its own model frame and in that of a review set."""
-
-    def __init__(self, run: Run, cut: dict) -> None:
-        from xai_core.datasets import open_dataset
-
-        fit = "pad_zero" if cut["fit"] == "pad" else cut["fit"]
-        self._cut = cut
-        self._frames = [Frame(**run.settings["frame"]), Frame(**cut | {"fit": fit})]
-        self._samples = {}
-        try:
-            self._samples = {sample.id: sample for sample in open_dataset(run.settings["dataset"]).samples}
-        except BadInput as error:
-            self._gone = str(error)
-
-    def fault(self, record: pd.Series, region: bytes | None, mask_hash: str) -> str:
-        """Return what is wrong with a record's outline; '' where nothing is."""
-        from xai_core.datasets import read_region
-
-        if record["sample_id"] not in self._samples:
-            return "is in another model frame, and the data set is not at hand to draw it anew"
-        size = (record["height"], record["width"])
-        try:
-            drawn = read_region(self._samples[record["sample_id"]], size)
-        except BadInput as error:
-            return f"is in another model frame, and cannot be drawn anew ({error})"
-        own, theirs = (rows.encode_region(frame.place(size).mask(drawn)) for frame in self._frames)
-        same = own == region and _mask_hash(self._cut, theirs) == mask_hash
-        return "" if same else "is not the one of the review set"
+        mask = mask_hash(cut_of(run), regions[row.sample_id])
+        yield Item(row.sample_id, row.label, row.image_hash, mask, row.stratum, row.area_tertile, row.triplet)
