@@ -94,21 +94,21 @@ def said(verdicts: Verdicts, run: Run) -> dict[str, dict[str, str]]:
     }
 
 
-def undo(verdicts: Verdicts, runs: Sequence[Run], reviewer: str) -> tuple[Run, str] | None:
-    """Take back the reviewer's newest verdict under any candidate; return which it was, None without one."""
+def undo(verdicts: Verdicts, tasks: Sequence[Task], reviewer: str) -> int | None:
+    """Take back the reviewer's newest verdict in a queue; return its place there, None without one."""
+    given = {_key(run): opinions(verdicts, run) for run in {id(task.run): task.run for task in tasks}.values()}
     newest = max(
         (
-            (by[reviewer].at, place)
-            for place, run in enumerate(runs)
-            for by in opinions(verdicts, run).values()
-            if reviewer in by
+            (given[_key(task.run)][task.sample_id][reviewer].at, place)
+            for place, task in enumerate(tasks)
+            if reviewer in given[_key(task.run)].get(task.sample_id, {})
         ),
         default=None,
     )
     if newest is None:
         return None
-    run = runs[newest[1]]
-    return run, verdicts.undo(_key(run), reviewer)
+    verdicts.undo(_key(tasks[newest[1]].run), reviewer)
+    return newest[1]
 
 
 def unreviewed(review_set: ReviewSet, runs: Sequence[Run], verdicts: Verdicts) -> int:

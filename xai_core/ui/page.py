@@ -12,6 +12,7 @@ from xai_core.review.words import NO_DIAGNOSIS, SYNTHETIC
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "jobs.py"
+GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
 
 
 def count_line(records: Records, order: np.ndarray) -> str:
