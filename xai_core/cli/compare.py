@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", help="what to call the runs, separated by commas; their classifiers' names without")
     parser.add_argument("--review-set", metavar="FILE", help="a file of `review-set`: its items by stratum as well")
     parser.add_argument("--rule", help="region rule for all; each explainer's own without")
+    parser.add_argument("--drift", action="store_true", help="also how alike the maps are to the baseline's")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -32,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(
             where="--names", expected=f"{len(options.runs)} names", found=str(len(names)), remedy="name each run once"
         )
-    found = compare([open_run(each) for each in options.runs], names, chosen, rule=options.rule)
+    found = compare(
+        [open_run(each) for each in options.runs], names, chosen, rule=options.rule, with_drift=options.drift
+    )
     if options.json:
         print_json(found)
     else:
@@ -53,7 +56,12 @@ def as_text(found: dict) -> str:
     lines += ["", "confidence, mean", _table(found, "confidence", "mean", names)]
     lines += ["", "errors by class", *_errors(found)]
     for entry in found["against"]:
-        lines += ["", f"{entry['name']} against {found['baseline']}", *_movers(entry["movers"], found["moved"])]
+        lines += [
+            "",
+            f"{entry['name']} against {found['baseline']}",
+            *_movers(entry["movers"], found["moved"]),
+            *_drift(entry),
+        ]
     if found["review_set"]:
         lines += ["", *_review_set(found["review_set"], names)]
     return "\n".join(lines)
@@ -101,6 +109,16 @@ def _movers(movers: dict, moved: float) -> list[str]:
         f"{undefined or 'none'} (moved: explanation coverage above chance changed by {moved:g} or more)"
     )
     return lines
+
+
+def _drift(entry: dict) -> list[str]:
+    from xai_core.release.drift import MEASURES
+
+    if "drift" not in entry:
+        return []
+    means = ((name, entry["drift"][name]) for name in MEASURES)
+    said = (f"{name} {number(mean['mean'])} ({interval(mean['low'], mean['high'])})" for name, mean in means)
+    return [f"  likeness of the maps, mean: {', '.join(said)}"]
 
 
 def _review_set(found: dict, names: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from xai_core.release import drift
 from xai_core.release.movers import MOVED, movers
 from xai_core.release.paired import Candidate, difference, metric_differences, side_by_side
 from xai_core.release.review_set import ReviewSet
@@ -25,6 +26,7 @@ def compare(
     rule: str | None = None,
     thresholds: Sequence[float | None] | None = None,
     moved: float = MOVED,
+    with_drift: bool = False,
     seed: int = 0,
 ) -> dict:
     """Return how several runs differ on the samples they share, as plain JSON values.
@@ -39,6 +41,8 @@ def compare(
         What is then said of its items by stratum, beside what is said of all.
     moved : float
         As in `movers.movers`.
+    with_drift : bool
+        Whether to say how alike the maps are to the baseline's (`drift.summary`): some 20 ms a sample.
     seed : int
         Of the bootstrap.
 
@@ -47,7 +51,7 @@ def compare(
     dict
         ``samples`` (shared), ``moved``, ``remarks`` (what stands between the runs beside the classifier), ``runs`` (of
         each: identity, ``left_out``, ``metrics``, ``alignment``, ``confidence``, ``by_class`` errors), ``against`` (of
-        each run but the first: paired differences to the first under the same keys, ``movers``), ``review_set`` (None
+        each run but the first: paired differences to the first under the same keys, ``movers``, ``drift`` if asked for), ``review_set`` (None
         without one). Differences are run - baseline, with 95 % intervals, each for itself.
     """
     candidates = side_by_side(runs, names, rule=rule, thresholds=thresholds)
@@ -58,7 +62,10 @@ def compare(
         "moved": moved,
         "remarks": list(_remarks(candidates, rule)),
         "runs": [_of_one(candidate, rule, seed) for candidate in candidates],
-        "against": [_of_two(baseline, candidate, moved, seed) for candidate in candidates[1:]],
+        "against": [
+            _of_two(baseline, candidate, moved, seed) | ({"drift": _drift(baseline, candidate)} if with_drift else {})
+            for candidate in candidates[1:]
+        ],
         "review_set": None if review_set is None else _on_review_set(candidates, review_set, seed),
     }
 
@@ -104,6 +111,10 @@ def _of_two(before: Candidate, now: Candidate, moved: float, seed: int) -> dict:
         "explained_otherwise": int((before.table["target"] != now.table["target"])[both].sum()),
         "movers": movers(before, now, moved=moved),
     }
+
+
+def _drift(before: Candidate, now: Candidate) -> dict:
+    return drift.summary(drift.drift(before.run, now.run, before.ids.tolist()))
 
 
 def _remarks(candidates: Sequence[Candidate], rule: str | None) -> Iterator[str]:
