@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TILE_COLUMNS = ("sample_id", "label", "called", "outcome", "confidence", SCORE_NAMES[0])
+MOST_PAGES_SHOWN = 7
+BUTTON_WIDTH = 44  # of a page, in pixels, with the space beside it
 SYMBOLS = {"right_reasons": "✓", "wrong_reasons": "✗", "unsure": "?"}
 
 
@@ -64,7 +66,9 @@ def choose_page(records: int) -> None:
     pages = max(1, -(-records // st.session_state["per"]))
     if st.session_state.get("page", 1) > pages:
         st.session_state["page"] = pages
-    st.pagination(pages, key="page", bind=state.BOUND)
+    # left to its own width it measures itself in too narrow a place, and hides pages
+    buttons = min(pages, MOST_PAGES_SHOWN) + 2
+    st.pagination(pages, key="page", bind=state.BOUND, max_visible_pages=MOST_PAGES_SHOWN, width=BUTTON_WIDTH * buttons)
 
 
 def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
@@ -72,7 +76,7 @@ def gallery_view(selection: Selection, order: np.ndarray, opinions: Mapping[str,
     records, sort = selection.records, selection.query.sort
     per, page = st.session_state["per"], st.session_state["page"]
     shown = order[(page - 1) * per : page * per]
-    ids = records.table["sample_id"].to_numpy()[shown].tolist()
+    ids = records.table["sample_id"].iloc[shown].tolist()
     pictures = {tile.sample_id: tile for tile in tiles(records.run, records.rule, ids)}
     columns = list(dict.fromkeys([*TILE_COLUMNS, *({sort} & set(records.table))]))
     items = [
