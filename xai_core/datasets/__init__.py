@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ from xai_core.datasets.checking import check
 from xai_core.datasets.format import Format
 from xai_core.datasets.images import image_hash, read_image
 from xai_core.datasets.regions import read_region
+from xai_core.datasets.selecting import where
 from xai_core.datasets.splitting import with_validation
 from xai_core.errors import BadInput
 from xai_core.types import DataSet
@@ -22,6 +24,8 @@ FORMATS: dict[str, Format] = {
     "sample": sample.FORMAT,
 }
 
+_WHERE = "where="
+
 __all__ = [
     "FORMATS",
     "Format",
@@ -30,6 +34,7 @@ __all__ = [
     "open_dataset",
     "read_image",
     "read_region",
+    "where",
     "with_validation",
 ]
 
@@ -41,7 +46,8 @@ def open_dataset(spec: str) -> DataSet:
     ----------
     spec : str
         ``FORMAT:PATH``, with options behind a question mark: ``imagenet:DIR?only=vehicles&boxes=single``. A character
-        that would end a value (``&``, ``?``, ``%``) is written as ``%26`` and so on.
+        that would end a value (``&``, ``?``, ``%``) is written as ``%26`` and so on. Every format knows ``where=``,
+        and more than once: ``isic2016:DIR?where=age_approximate>=50`` (`where`).
 
     Raises
     ------
@@ -53,20 +59,25 @@ def open_dataset(spec: str) -> DataSet:
         known = ", ".join(FORMATS)
         raise BadInput(where=spec, expected=f"FORMAT:PATH with FORMAT one of {known}", found=name, remedy="name one")
     path, _, query = rest.partition("?")
+    parts = [part for part in query.split("&") if part]
+    conditions = [part.removeprefix(_WHERE) for part in parts if part.startswith(_WHERE)]
     if not path and FORMATS[name] is not sample.FORMAT:
         raise BadInput(where=spec, expected=f"{name}:PATH", found="no path", remedy="name the folder or file")
-    dataset = FORMATS[name].reads(Path(path).expanduser(), _parse_options(name, query))
+    options = _parse_options(name, [part for part in parts if not part.startswith(_WHERE)])
+    dataset = FORMATS[name].reads(Path(path).expanduser(), options)
+    for condition in conditions:
+        dataset = where(dataset, unquote(condition))
     if not dataset.samples:
         raise _nothing(spec, dataset)
     return replace(dataset, spec=spec)
 
 
-def _parse_options(name: str, query: str) -> dict[str, str]:
+def _parse_options(name: str, parts: Sequence[str]) -> dict[str, str]:
     options = {}
-    for part in filter(None, query.split("&")):
+    for part in parts:
         key, equals, value = part.partition("=")
         if key not in FORMATS[name].options or not equals:
-            known = ", ".join(f"{key}=" for key in FORMATS[name].options) or "no options"
+            known = ", ".join(f"{key}=" for key in FORMATS[name].options) or "no options but where="
             raise BadInput(where=f"data {name}", expected=known, found=part, remedy="correct the option")
         options[key] = unquote(value)
     return options

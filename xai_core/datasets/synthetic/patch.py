@@ -23,7 +23,9 @@ def wears_patch(seed: int, index: int, label: str) -> bool:
     return label == "benign" and bool(stream(seed, index, "patch").random() < SHARE_OF_BENIGN)
 
 
-def add_patch(image: np.ndarray, avoid: np.ndarray, seed: int, index: int) -> tuple[np.ndarray, Box | None]:
+def add_patch(
+    image: np.ndarray, avoid: np.ndarray, seed: int, index: int, view: tuple[float, float] | None = None
+) -> tuple[np.ndarray, Box | None]:
     """Return the image (H, W, 3) uint8 with a patch at its edge, and the patch's half-open box.
 
     `avoid` is a (H, W) bool mask that the patch leaves free: the lesion and the ruler. Where no place is left the
@@ -41,7 +43,7 @@ def add_patch(image: np.ndarray, avoid: np.ndarray, seed: int, index: int) -> tu
     for shrink in (1.0, 0.8, 0.62):
         for turn in turns:
             radius = wanted * shrink
-            centre = _on_edge(canvas, turn, radius * sunk)
+            centre = _on_edge(canvas.size, view or canvas.size, turn, radius * sunk)
             cover = canvas.disc(centre, radius, 1.0)
             if not (avoid & (cover > 0.0)).any():
                 cover = cover * smoothstep(image.max(axis=2), 12.0, 36.0)  # the dark tube stands before it
@@ -51,11 +53,11 @@ def add_patch(image: np.ndarray, avoid: np.ndarray, seed: int, index: int) -> tu
     return image, None
 
 
-def _on_edge(canvas: Canvas, turn: float, outward: float) -> tuple[float, float]:
-    """Return the point of the picture's edge in direction `turn` from its middle, moved outward by some pixels."""
+def _on_edge(size: tuple[int, int], view: tuple[float, float], turn: float, outward: float) -> tuple[float, float]:
+    """Return the point of the view's edge in direction `turn` from the middle, moved outward by some pixels."""
     direction = np.array([np.sin(turn), np.cos(turn)])
-    middle = np.array(canvas.size) / 2.0
-    scale = np.min(middle / np.maximum(np.abs(direction), 1e-9))
+    middle = np.array(size) / 2.0
+    scale = np.min(np.array(view) / 2.0 / np.maximum(np.abs(direction), 1e-9))
     row, column = middle + direction * (scale + outward)
     return float(row), float(column)
 
