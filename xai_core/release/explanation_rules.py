@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from xai_core.errors import BadInput
+from xai_core.release import trust
 from xai_core.release.policy import ALL_STRATA, ExplanationRule, PeopleRule, Policy
 from xai_core.release.review_set import ReviewSet
 from xai_core.release.rules import (
@@ -114,21 +115,32 @@ def unreviewed(ids: Sequence[str], said: Mapping[str, Mapping[str, str]]) -> str
 
 
 def randomisation_rule(candidate: Side) -> Outcome:
-    """Return whether the explainer passed the randomisation check that is stored with the run."""
-    from xai_core.release import trust
+    """Return whether the explainer passed the randomisation check that is stored with the run.
 
-    name = "randomisation check"
+    The figure is how far heatmaps for a network with random weights correlate with the trained one's.
+    """
+    undecided = Outcome("randomisation check", EXPLANATION, None)
     if candidate.run is None:
-        return Outcome(name, EXPLANATION, None, message=candidate.missing[0])
+        return replace(undecided, message=candidate.missing[0])
     try:
         found = trust.read(candidate.run)
     except BadInput as error:
-        return Outcome(name, EXPLANATION, None, message=f"candidate: {error}")
-    if found is None or not found.get("randomisation"):
+        return replace(undecided, message=f"candidate: {error}")
+    if found is None:
         missing = f"candidate: no randomisation check is stored in {candidate.run.folder}: `probe` makes it"
-        return Outcome(name, EXPLANATION, None, message=missing)
-    passed = found["randomisation"]["passed"]
-    return Outcome(name, EXPLANATION, passed, message=found["randomisation"].get("rule", ""))
+        return replace(undecided, message=missing)
+    check = found["randomisation"]
+    last = check["layers"][-1]
+    return replace(
+        undecided,
+        passed=check["passed"],
+        figure=last["spearman"],
+        low=last["spearman_low"],
+        high=last["spearman_high"],
+        n=last["n"],
+        decides="bound",
+        message=check["finding"] if check["passed"] is not None else f"candidate: {check['finding']}",
+    )
 
 
 def _unlike(candidate: Side, baseline: Side) -> str:
