@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,13 +68,16 @@ def _asked() -> str:
 def _choose_run(folder: str) -> Run:
     options = list(dict.fromkeys([*library.folders(), folder]))
     st.session_state["run_choice"] = folder
-    st.selectbox("Run", options, format_func=_named, key="run_choice", on_change=_switch, width=430)
+    st.selectbox("Run", options, format_func=_names(options).get, key="run_choice", on_change=_switch, width=430)
     return library.run_of(folder)
 
 
-def _named(folder: str) -> str:
-    run = library.run_of(folder)
-    return f"{library.title_of_run(run)} · {library.subject_of_run(run)}"
+def _names(folders: list[str]) -> dict[str, str]:
+    """Return what each run is called in the list; those of one name by their folder too, or one could not be chosen."""
+    runs = {folder: library.run_of(folder) for folder in folders}
+    names = {folder: f"{library.title_of_run(run)} · {library.subject_of_run(run)}" for folder, run in runs.items()}
+    tally = Counter(names.values())
+    return {folder: name if tally[name] == 1 else f"{name} · {folder}" for folder, name in names.items()}
 
 
 def _switch() -> None:
