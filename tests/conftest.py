@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser_fixtures import browser, page, serve  # noqa: F401
+from pages_fixtures import app, visit, workspace  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"
