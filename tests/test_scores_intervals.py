@@ -109,3 +109,12 @@ def test_scores_import_neither_numpy_nor_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_few_trainings_have_the_interval_that_scipy_gives_them():
+    values = [0.71, 0.78, np.nan, 0.74]
+    found = intervals.student(values)
+    kept = [0.71, 0.78, 0.74]
+    assert (found.value, found.n, found.left_out) == (pytest.approx(np.mean(kept)), 3, 1)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 2, np.mean(kept), stats.sem(kept)))
+    assert intervals.student([0.7]).low is None and intervals.student([]).value is None

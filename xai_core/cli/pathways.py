@@ -66,8 +66,9 @@ def as_text(found: dict) -> str:
     lines = [f"A: {found['settings']['a']['spec']}", f"B: {found['settings']['b']['spec']}", ""]
     lines += [f"padding: {padding['chosen']} ({padding['why']})"]
     lines += [table(("", f"mean {judged_by}"), [(fit, number(mean)) for fit, mean in means.items()])] if means else []
-    lines += ["", f"pathways, on the test parts: mean over seeds (half of the interval: {found['interval']})"]
-    lines += [table(("", *named), rows), ""]
+    lines += ["", f"pathways, on the test parts: mean over seeds (half of the interval; {found['interval']})"]
+    lines += [table(("", *(name.replace("explanation coverage", "EC") for name in named)), rows)]
+    lines += ["EC: explanation coverage, and its excess over a random place", ""]
     lines += [f"best by {judged_by} on the validation parts: {found['best'] or 'none can be told'}"]
     return "\n".join(lines)
 
