@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
     "report": "write everything about runs into one HTML file that opens without a network",
+    "probe": "see how far the explanations of a run can be trusted: deletion, insertion, randomisation, repeatability",
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
     "compare": "compare runs of several classifiers on the same samples, the first being the baseline",
     "review-set": "choose and freeze the samples on which candidates are judged",

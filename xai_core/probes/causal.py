@@ -103,7 +103,7 @@ def fill_in(image: np.ndarray, removed: np.ndarray, fill: str) -> np.ndarray:
     weight = (~removed).astype(float)
     if fill == "blur":
         # the whole Gaussian, not cut off: the weights stay above 1e-16 at any distance within the frame
-        down, across = (_gaussian(side, BLUR * max(removed.shape)) for side in removed.shape)
+        down, across = (gaussian(side, BLUR * max(removed.shape)) for side in removed.shape)
         made = np.einsum("yh,hwc,xw->yxc", down, kept, across, optimize=True)
         made /= (down @ weight @ across)[..., None]
     else:
@@ -111,7 +111,7 @@ def fill_in(image: np.ndarray, removed: np.ndarray, fill: str) -> np.ndarray:
     return np.where(removed[..., None], np.rint(made).clip(0, 255).astype(np.uint8), image)
 
 
-def _gaussian(side: int, deviation: float) -> np.ndarray:
+def gaussian(side: int, deviation: float) -> np.ndarray:
     """Return the weight of each place for each other along one axis: (side, side), symmetric."""
     places = np.arange(side)
     return np.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)

@@ -51,7 +51,7 @@ def choose(dataset: DataSet, split: str = "", limit: int | None = None, sample_s
         )
     if limit is None or limit >= len(samples):
         return samples
-    drawn = set(sorted((s.id for s in samples), key=lambda i: _draw(sample_seed, i))[:limit])
+    drawn = set(sorted((s.id for s in samples), key=lambda i: draw(sample_seed, i))[:limit])
     return tuple(s for s in samples if s.id in drawn)
 
 
@@ -105,7 +105,8 @@ def folder_name(target: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in target).strip(".") or "_"
 
 
-def _draw(seed: int, sample_id: str) -> bytes:
+def draw(seed: int, sample_id: str) -> bytes:
+    """Return what samples are sorted by where some are drawn: the first of them are those of a smaller draw too."""
     return hashlib.sha256(f"{seed}:{sample_id}".encode()).digest()
 
 
