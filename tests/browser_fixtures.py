@@ -76,7 +76,7 @@ def page(browser) -> Iterator[Callable[..., object]]:
     def open_page(url: str, width: int = 1440, height: int = 1000, scheme: str = "light"):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         new = context.new_page()
         watch(new, faults)
         new.goto(url)

@@ -187,7 +187,8 @@ async ([source, html]) => {
     unknown: one, undefined: 0, undefined_text: '', undefined_selected: false };
   const sent = [];
   const answer = (selected) => {
-    component({ data: { ...data, selected }, parentElement: root, setTriggerValue: (name, value) => sent.push(value) });
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...data, selected }));
+    component({ data: bytes, parentElement: root, setTriggerValue: (name, value) => sent.push(value) });
     return root.querySelector('.brush') !== null;
   };
   const press = (key) => root.querySelector('svg').dispatchEvent(new KeyboardEvent('keydown', { key }));
@@ -734,7 +735,7 @@ async (source) => {
   const root = document.body.appendChild(document.createElement('div')).attachShadow({ mode: 'open' });
   const heard = [];
   const mount = () => component({
-    data: { bindings: { x: 'act' }, answered: 0 },
+    data: new TextEncoder().encode(JSON.stringify({ bindings: { x: 'act' }, answered: 0 })),
     parentElement: root,
     setTriggerValue: (name, value) => heard.push(value),
   });
@@ -751,7 +752,8 @@ async (source) => {
 
 def test_the_clean_up_of_a_superseded_call_changes_nothing(show):
     page = show("matrix")
-    assert page.evaluate(SUPERSEDED, (COMPONENTS / "keys/main.js").read_text()) == [{"name": "act", "number": 1}]
+    source = "\n".join((COMPONENTS / folder / "main.js").read_text() for folder in ("shared", "keys"))
+    assert page.evaluate(SUPERSEDED, source) == [{"name": "act", "number": 1}]
 
 
 # ---- all of them

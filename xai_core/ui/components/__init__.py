@@ -7,6 +7,7 @@ callback runs before the page's script, so it may write the keys of widgets in `
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -149,10 +150,23 @@ def keys(bindings: Mapping[str, str], *, key: str, on_press: Callable[[str], Non
     _mount("keys", data, key, {"press": press})
 
 
+def packed(data: Mapping[str, Any]) -> bytes:
+    """Return data as JSON in bytes: Streamlit looks through a dictionary for tables and writes it out twice, not bytes.
+
+    Raises
+    ------
+    TypeError
+        Where there is a value that JSON has no word for.
+    """
+    try:
+        text = json.dumps(data, default=plain, allow_nan=False)
+    except ValueError:
+        text = json.dumps(plain(data))
+    return text.encode()
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: numpy's numbers and arrays as Python's, NaN and infinities as None.
-
-    Streamlit sends a payload with one numpy number in it as a text, and one with NaN not at all.
 
     Raises
     ------
@@ -198,4 +212,4 @@ def _mount(name: str, data: Mapping[str, Any], key: str, calls: Mapping[str, Cal
 
         return on_change
 
-    _COMPONENTS[name](key=key, data=plain(data), **{f"on_{trigger}_change": answer(trigger) for trigger in calls})
+    _COMPONENTS[name](key=key, data=packed(data), **{f"on_{trigger}_change": answer(trigger) for trigger in calls})

@@ -11,7 +11,8 @@ const MARKS = {
 
 const galleries = new WeakMap();
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: bytes, parentElement, setTriggerValue }) {
+  const data = unpack(bytes);
   const known = galleries.get(parentElement);
   const gallery = known ?? create(parentElement);
   const moved = !known || gallery.selected !== data.selected;

@@ -8,7 +8,8 @@ const SERIES = ["right", "wrong", "unknown"];
 const count = new Intl.NumberFormat("en-GB");
 const charts = new WeakMap();
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: bytes, parentElement, setTriggerValue }) {
+  const data = unpack(bytes);
   const chart = charts.get(parentElement) ?? create(parentElement);
   chart.send = setTriggerValue;
   chart.data = data;

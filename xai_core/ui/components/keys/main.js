@@ -8,7 +8,8 @@ const USES_ARROWS =
 
 const listeners = new WeakMap();
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: bytes, parentElement, setTriggerValue }) {
+  const data = unpack(bytes);
   const keyboard = listeners.get(parentElement) ?? create(parentElement);
   keyboard.bindings = data.bindings;
   keyboard.send = setTriggerValue;

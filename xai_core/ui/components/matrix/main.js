@@ -16,7 +16,8 @@ const MANY = 4; // classes past which cells are small and names of columns uprig
 const count = new Intl.NumberFormat("en-GB");
 const tables = new WeakMap();
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: bytes, parentElement, setTriggerValue }) {
+  const data = unpack(bytes);
   const view = tables.get(parentElement) ?? create(parentElement);
   view.send = setTriggerValue;
   const focused = parentElement.activeElement?.dataset.place; // the buttons are made anew below

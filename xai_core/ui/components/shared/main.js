@@ -2,6 +2,15 @@
 // Data are never trusted as markup: nodes are made here, from text and attributes alone.
 
 const SVG = "http://www.w3.org/2000/svg";
+const unpacked = new WeakMap(); // bytes -> data
+
+/** Return what Python packed as JSON into bytes: the same object for the same bytes. */
+function unpack(bytes) {
+  if (!unpacked.has(bytes)) {
+    unpacked.set(bytes, JSON.parse(new TextDecoder().decode(bytes)));
+  }
+  return unpacked.get(bytes);
+}
 
 /** Return a new HTML element with a class and a text. */
 function element(tag, className = "", text = "") {

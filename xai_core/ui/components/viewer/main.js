@@ -11,7 +11,8 @@ const DIVERGING = ["#08306b", "#2166ac", "#67a9cf", "#c6dfee", "#ffffff", "#fddc
 
 const views = new WeakMap();
 
-export default function ({ data, parentElement }) {
+export default function ({ data: bytes, parentElement }) {
+  const data = unpack(bytes);
   const view = views.get(parentElement) ?? create(parentElement);
   if (view.data === data) {
     return; // only the theme has changed, which CSS follows by itself
