@@ -74,7 +74,6 @@ def undefined_rule(policy: Policy, candidate: Side, review_set: ReviewSet) -> Ou
     """Return whether few enough explanations are empty: the point decides."""
     ids = list(review_set.ids)
     empty = candidate.empty(ids)
-    gone = candidate.missing[0] if candidate.run is None else ""
     found = outcome(
         "share of items with an empty explanation",
         EXPLANATION,
@@ -83,26 +82,28 @@ def undefined_rule(policy: Policy, candidate: Side, review_set: ReviewSet) -> Ou
         "point",
         at_most=True,
     )
-    return closed(found, missing_of(ids, ALL_STRATA, gone), ids, -empty.astype(float), 0.0)
+    return closed(found, missing_of(ids, ALL_STRATA, candidate.gone), ids, -empty.astype(float), 0.0)
 
 
-def people_rule(rule: PeopleRule, review_set: ReviewSet, said: Mapping[str, Mapping[str, str]]) -> Outcome:
+def people_rule(
+    rule: PeopleRule, candidate: Side, review_set: ReviewSet, said: Mapping[str, Mapping[str, str]]
+) -> Outcome:
     """Return whether people passed enough of the items; `said` is the verdict of each reviewer, by item."""
     ids = chosen(review_set, rule.strata)
     passes = np.array([PASSED in (v := set(said.get(i, {}).values())) and VETO not in v for i in ids], bool)
     name = f"share of items that people passed{of_strata(rule.strata)}"
     found = outcome(name, EXPLANATION, share(passes), rule.least_share, rule.decides)
-    missing = missing_of(ids, rule.strata, unreviewed(ids, said))
+    missing = missing_of(ids, rule.strata, candidate.gone or unreviewed(ids, said))
     return closed(found, missing, ids, passes.astype(float), 1.0)
 
 
-def veto_rule(policy: Policy, review_set: ReviewSet, said: Mapping[str, Mapping[str, str]]) -> Outcome:
+def veto_rule(policy: Policy, candidate: Side, review_set: ReviewSet, said: Mapping[str, Mapping[str, str]]) -> Outcome:
     """Return whether no reviewer called an item ``wrong_reasons``."""
     ids = list(review_set.ids)
     vetoed = np.array([VETO in said.get(i, {}).values() for i in ids], bool)
     count = Estimate(int(vetoed.sum()), None, None, len(ids))
     found = outcome("items with a veto", EXPLANATION, count, 0, "point", at_most=True)
-    missing = unreviewed(ids, said) if policy.veto == "asked" else ""
+    missing = candidate.gone or (unreviewed(ids, said) if policy.veto == "asked" else "")
     reviewed = sum(i in said for i in ids)
     found = replace(found, message=f"{reviewed} of {len(ids)} items were reviewed by a person")
     return closed(found, missing_of(ids, ALL_STRATA, missing), ids, -vetoed.astype(float), 0.0)
@@ -120,8 +121,8 @@ def randomisation_rule(candidate: Side) -> Outcome:
     The figure is how far heatmaps for a network with random weights correlate with the trained one's.
     """
     undecided = Outcome("randomisation check", EXPLANATION, None)
-    if candidate.run is None:
-        return replace(undecided, message=candidate.missing[0])
+    if candidate.gone:
+        return replace(undecided, message=candidate.gone)
     try:
         found = trust.read(candidate.run)
     except BadInput as error:
@@ -145,7 +146,7 @@ def randomisation_rule(candidate: Side) -> Outcome:
 
 def _unlike(candidate: Side, baseline: Side) -> str:
     """Return why explanations of two runs cannot be held against each other, '' where they can."""
-    if candidate.run is None or baseline.run is None:
+    if candidate.gone or baseline.gone:
         return ""
     for key in ALIKE:
         own, theirs = candidate.run.settings[key], baseline.run.settings[key]

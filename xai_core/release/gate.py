@@ -161,9 +161,9 @@ def _explanation_outcomes(
         yield from explanation_rules(rule, candidate, baseline, review_set)
     yield undefined_rule(policy, candidate, review_set)
     if policy.people is not None:
-        yield people_rule(policy.people, review_set, said)
+        yield people_rule(policy.people, candidate, review_set, said)
     if policy.veto != "off":
-        yield veto_rule(policy, review_set, said)
+        yield veto_rule(policy, candidate, review_set, said)
     if policy.randomisation_check == "required":
         yield randomisation_rule(candidate)
 

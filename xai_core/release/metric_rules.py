@@ -70,8 +70,8 @@ def differences_of(candidate: Side, baseline: Side | None) -> dict[str, Estimate
 
 def not_whole(side: Side) -> str:
     """Return why a run does not speak for a whole held-out split, '' where it does as far as it says."""
-    if side.run is None:
-        return side.missing[0]
+    if side.gone:
+        return side.gone
     settings, errors = side.run.settings, side.run.manifest["errors"]
     found = ""
     if not len(side.run):

@@ -89,6 +89,11 @@ class Side:
     run: Run | None
     missing: tuple[str, ...] = ()
 
+    @property
+    def gone(self) -> str:
+        """Return why there is no run, '' where there is one."""
+        return self.missing[0] if self.run is None else ""
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """Return records and scores by sample id, in record order."""
@@ -96,7 +101,7 @@ class Side:
 
     def excess(self, ids: Sequence[str], rule: ExplanationRule) -> np.ndarray:
         """Return (N,) a score minus its chance level; NaN where undefined or absent."""
-        if self.run is None:
+        if self.gone:
             return np.full(len(ids), np.nan)
         columns = [rule.score, f"chance_{rule.excess_over}_{rule.score}"]
         score, chance = self.table[columns].reindex(ids).to_numpy(float).T
@@ -104,14 +109,14 @@ class Side:
 
     def empty(self, ids: Sequence[str]) -> np.ndarray:
         """Return (N,) whether the explanation was computed and is empty."""
-        if self.run is None:
+        if self.gone:
             return np.zeros(len(ids), bool)
         return (self.table["explanation_coverage_undefined"].reindex(ids) == EMPTY).to_numpy()
 
     def uncomputed(self, ids: Sequence[str], rule: ExplanationRule) -> str:
         """Return why the rule's score cannot be had on some items, '' where it can: an empty explanation is a score."""
-        if self.run is None:
-            return self.missing[0]
+        if self.gone:
+            return self.gone
         lost = np.isnan(self.excess(ids, rule)) & ~self.empty(ids)
         if not lost.any():
             return ""

@@ -1,0 +1,87 @@
+"""The policy file: what it takes, and that each mistake is named by its key."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from xai_core.errors import BadInput
+from xai_core.release import policy
+
+SHIPPED = Path(__file__).resolve().parent.parent / "sample_data" / "policy.toml"
+METRIC = '[[metric]]\nmetric = "auc"\nfloor = 0.8\n'
+LEAST = f'name = "x"\n{METRIC}[[explanation]]\nscore = "iou"\nfloor = 0.0\n'
+
+
+def read(tmp_path, text: str) -> policy.Policy:
+    file = tmp_path / "policy.toml"
+    file.write_text(text, encoding="utf-8")
+    return policy.read(file)
+
+
+def test_the_shipped_policy_is_read_and_names_every_key():
+    found, text = policy.read(SHIPPED), SHIPPED.read_text(encoding="utf-8")
+    assert found.sha256 == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    assert found.needs_baseline and found.randomisation_check == "required"
+    for table in (policy.Policy, policy.MetricRule, policy.ExplanationRule, policy.PeopleRule):
+        assert {key for key in table.model_fields if key not in text} <= {"sha256"}
+
+
+def test_every_line_that_is_commented_out_can_be_taken_in(tmp_path):
+    text = SHIPPED.read_text(encoding="utf-8")
+    people = "".join(line[2:] + "\n" for line in text.splitlines() if line.startswith(("# [people", "# least_share")))
+    found = read(tmp_path, text + people + 'decides = "point"\n')
+    assert found.people.least_share == 0.8 and found.people.decides == "point"
+
+
+def test_what_is_left_out_is_as_the_shipped_file_says(tmp_path):
+    found = read(tmp_path, LEAST)
+    assert (found.veto, found.randomisation_check, found.largest_share_undefined) == ("given", "required", 0.05)
+    assert found.least_items == 60 and not found.needs_baseline
+    assert found.metric[0].decides == found.explanation[0].decides == "bound"
+    assert found.explanation[0].excess_over == "random"
+    assert found.explanation[0].strata == ["easy", "borderline", "failure"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (LEAST.replace("floor = 0.8", "flor = 0.8"), "metric.1.flor"),
+        (LEAST.replace('"auc"', '"auk"'), "metric.1.metric"),
+        (LEAST.replace("floor = 0.8", 'floor = "high"'), "metric.1.floor"),
+        (LEAST.replace("floor = 0.8", "floor = true"), "metric.1.floor"),
+        (LEAST.replace("floor = 0.8", "floor = nan"), "metric.1.floor"),
+        (LEAST.replace("floor = 0.8", "floor = 80"), "metric.1.floor"),
+        (LEAST.replace("floor = 0.8", ""), "metric.1"),
+        (LEAST.replace('"auc"', '"brier"'), "metric.1"),
+        (LEAST.replace("floor = 0.8", "ceiling = 0.8"), "metric.1"),
+        (LEAST.replace("floor = 0.8", "not_worse_than_baseline_by = -0.1"), "metric.1.not_worse_than_baseline_by"),
+        (LEAST.replace('"iou"', '"dice"'), "explanation.1.score"),
+        (LEAST + "least_share = 0.5\n", "explanation.1"),
+        (LEAST + 'strata = ["hard"]\n', "explanation.1.strata.1"),
+        (LEAST + "strata = []\n", "explanation.1.strata"),
+        (LEAST + 'excess_over = "nothing"\n', "explanation.1.excess_over"),
+        (f'name = "x"\n{METRIC}', "the policy"),
+        (LEAST.replace('name = "x"', ""), "name"),
+        ('veto = "maybe"\n' + LEAST, "veto"),
+        ('sha256 = "0"\n' + LEAST, "sha256"),
+        ("least_items = 60.5\n" + LEAST, "least_items"),
+        (LEAST + "[people]\n", "people.least_share"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(tmp_path, text, key):
+    with pytest.raises(BadInput) as error:
+        read(tmp_path, text)
+    assert error.value.where == f"{tmp_path / 'policy.toml'}, {key}"
+
+
+def test_a_file_that_is_no_toml_and_one_that_is_absent(tmp_path):
+    with pytest.raises(BadInput, match="a policy in TOML.*line 1"):
+        read(tmp_path, "name = x")
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
+    with pytest.raises(BadInput, match="a policy in TOML"):
+        policy.read(tmp_path / "latin.toml")
+    with pytest.raises(BadInput, match="No such file"):
+        policy.read(tmp_path / "none.toml")
