@@ -261,7 +261,7 @@ def test_an_item_without_an_outline(tmp_path, items):
 
 def test_no_baseline_where_a_rule_needs_one(good, items):
     result = gate(good, items, policy(**PAIRED, metric=[{"metric": "auc", "not_worse_than_baseline_by": 0.1}]))
-    has(result, "no baseline: name one")
+    has(result, "no baseline was named")
     assert gate(good, items, policy())["baseline"] is None
 
 

@@ -23,7 +23,7 @@ METRIC, EXPLANATION = "metric", "explanation"
 ROUNDING = 1e-9  # what sums in another order may differ by
 EMPTY = "empty_explanation"
 NO_ITEM = "review set: it holds no item"
-NO_BASELINE = "no baseline: name one with --baseline"
+NO_BASELINE = "no baseline was named, and the policy compares with one"
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,14 @@ def choose(run: Run) -> tuple[str | None, str | None, str | None]:
         _keep("baseline", others)
         help_ = "The run of the classifier in use: rules of non-inferiority compare with it."
         baseline = st.selectbox(
-            "Baseline", others, index=None, key="baseline", bind=BOUND, placeholder="none", help=help_, width=330
+            "Baseline", others, index=None, key="baseline", bind=BOUND, placeholder="none", help=help_, width=300
         )
     return (*chosen, baseline)
 
 
 def _file(label: str, key: str, options: list[str], help_: str) -> str | None:
     _keep(key, options)
-    return st.selectbox(label, options, key=key, bind=BOUND, placeholder="none found", help=help_, width=330)
+    return st.selectbox(label, options, key=key, bind=BOUND, placeholder="none found", help=help_, width=300)
 
 
 def _keep(key: str, options: list[str]) -> None:
@@ -98,7 +98,7 @@ def rules_view(result: dict) -> None:
             "": ICONS[rule["passed"]],
             "Outcome": PASSED[rule["passed"]],
             "Rule": _plain(rule["name"]),
-            "Figure, 95 % interval": figure_of(rule),
+            "Figure, 95 % interval": _plain(figure_of(rule)),
             "Asked": asked_of(rule),
             "Items that broke it": str(len(rule["items"]) or ""),
             "Remark": _plain(rule["message"]),
@@ -148,4 +148,4 @@ def _lines(title: str, lines: list[str]) -> None:
 
 def _plain(text: str) -> str:
     """Return text as Markdown that shows it as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|~$:" else c for c in text)
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
