@@ -19,9 +19,11 @@ from xai_core.runs import rows
 from xai_core.runs.store import Run
 from xai_core.scores.arrays import SCORE_NAMES
 
-CELLS = 6400
+CELLS = 5000
 """Of all maps of a case together: what keeps 500 cases within 15 MB."""
 LONGEST_SIDE = 56
+LONGEST_OUTLINE = 3000
+"""Characters of all explanations' outlines of a case together: only maps of noise have more."""
 SORTS = [
     ["worst", "Worst first"],
     *([name, title_of(name)] for name in SCORE_NAMES),
@@ -31,7 +33,8 @@ SORTS = [
 ]
 HINT = (
     "In brackets: above a random place. Maps are small copies, at most {side} x {side} cells in 255 steps; strength is "
-    "in units of the run's 99th percentile. Scores were taken from the maps as they are stored."
+    "in units of the run's 99th percentile. Of an outline in very many pieces the largest are drawn. Scores were taken "
+    "from the maps as they are stored."
 )
 _MAPS = ["sample_id", "status", *(name for name in rows.MAP_COLUMNS if name != "region")]
 
@@ -55,11 +58,12 @@ def cases_of(records: Sequence[Records], most: int, verdicts: Verdicts | None = 
     side = side_of(len(records))
     limits = _limits([one.run for one in records])
     views = [_views(one, ids, side, limit, verdicts) for one, limit in zip(records, limits, strict=True)]
+    longest = LONGEST_OUTLINE // len(records)
     pictures = {tile.sample_id: tile for tile in tiles(first.run, first.rule, ids)} if ids else {}
     hashes = first.table["image_hash"].to_numpy()
     return [
         _case(first, position, pictures[sample_id])
-        | {"views": [_same_image(found.get(sample_id), hashes[position]) for found in views]}
+        | {"views": [_fitting(found.get(sample_id), hashes[position], longest) for found in views]}
         for sample_id, position in zip(ids, chosen, strict=True)
     ]
 
@@ -164,12 +168,21 @@ def _opinion(said: Mapping[str, Opinion], sample_id: str) -> dict:
     }
 
 
-def _same_image(view: dict | None, image_hash: str) -> dict | None:
+def _fitting(view: dict | None, image_hash: str, longest: int) -> dict | None:
+    """Return a view that may stand beside the case, its outline no longer than `longest`."""
     if view is None:
         return None
     if view["image_hash"] != image_hash:
         return {"absent": "This run has another image under this name."}
-    return {name: value for name, value in view.items() if name != "image_hash"}
+    shown = {name: value for name, value in view.items() if name != "image_hash"}
+    return shown | {"explanation": _shortened(view["explanation"], longest)}
+
+
+def _shortened(path: str, longest: int) -> str:
+    """Return as many of a path's pieces, those with most corners first, as `longest` characters hold; at least one."""
+    pieces = sorted((f"{piece}Z" for piece in path.split("Z")[:-1]), key=len, reverse=True)
+    ends = np.cumsum([len(piece) for piece in pieces])
+    return "".join(pieces[: max(1, int((ends <= longest).sum()))])
 
 
 def _heats(run: Run, places: Sequence[Place], side: int, limit: float) -> Iterator[tuple[str, list]]:
