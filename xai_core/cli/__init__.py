@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": "see how far the explanations of a run can be trusted: deletion, insertion, randomisation, repeatability",
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
     "compare": "compare runs of several classifiers on the same samples, the first being the baseline",
+    "robustness": "measure how much worse classifiers call on blurred, noisy, compressed, dark or tinted images",
     "review-set": "choose and freeze the samples on which candidates are judged",
     "gate": "decide by a policy whether a candidate may be released",
     "demo": "open the app on the synthetic sample data, or make them anew",

@@ -144,8 +144,12 @@ def metric_differences(before: Candidate, now: Candidate, *, seed: int = 0, resa
         be said.
     """
     both = before.answered & now.answered
-    first, second = (_case(candidate, both) for candidate in (before, now))
-    reasons = measures.reasons(first)
+    return case_differences(_case(before, both), _case(now, both), seed=seed, resamples=resamples)
+
+
+def case_differences(first: cases.Case, second: cases.Case, *, seed: int = 0, resamples: int = 1000) -> dict[str, dict]:
+    """Return as `metric_differences` does, of two sets of answers to the same labelled samples in the same order."""
+    reasons, n = measures.reasons(first), len(first.labels)
     names = [name for name, reason in reasons.items() if not reason]
     short = {name: measures.no_interval(name, first, resamples) for name in names}
     drawn = [
@@ -155,11 +159,11 @@ def metric_differences(before: Candidate, now: Candidate, *, seed: int = 0, resa
     entries = {}
     for name, reason in reasons.items():
         if reason:
-            entries[name] = _entry(None, None, int(both.sum()), reason)
+            entries[name] = _entry(None, None, n, reason)
             continue
         difference = measures.VALUES[name](second) - measures.VALUES[name](first)
         spread = None if short[name] else drawn[1][name] - drawn[0][name]
-        entries[name] = _entry(difference, spread, int(both.sum()), short[name])
+        entries[name] = _entry(difference, spread, n, short[name])
     return entries
 
 
