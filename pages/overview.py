@@ -9,6 +9,7 @@ from xai_core.ui.page import page_foot
 from xai_core.ui.runs_view import open_another, run_tables
 from xai_core.ui.summary_view import look_first, metric_row, score_table, subgroup_tables
 from xai_core.ui.top_bar import top_bar
+from xai_core.ui.trust_view import trust_section
 
 records = top_bar()
 settings = records.run.settings
@@ -26,6 +27,7 @@ with right:
     metric_row(summary, records.positive)
 score_table(summary)
 subgroup_tables(records)
+trust_section(records)
 run_tables()
 open_another()
 page_foot(records)

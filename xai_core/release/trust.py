@@ -138,7 +138,7 @@ def mark(run: Run) -> str:
     try:
         found = read(run)
     except BadInput:
-        return "has figures of trust that are damaged or of other content: probe it again"
+        return "figures of trust do not fit: they are damaged or of other content; probe the run again"
     check = found["randomisation"] if found else {"passed": True}
     if check["passed"]:
         return ""

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from xai_core.errors import BadInput
+from xai_core.release import trust
+from xai_core.review import words
 from xai_core.review.leads import Lead, leads
 from xai_core.review.records import Joined, Records, join
 from xai_core.review.verdicts import Verdicts
 from xai_core.review.words import subject_of_run as subject_of_run
-from xai_core.review.words import title_of_run as title_of_run
 from xai_core.runs.store import Run, open_run
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "runs"
@@ -68,6 +70,22 @@ def summary_of(records: Records) -> dict:
     return _summary(str(run.folder), run.manifest["content_digest"], records.rule, records.threshold)
 
 
+def title_of_run(run: Run) -> str:
+    """Return what a run is called: explainer and target, and in brackets what has to be known before it is believed."""
+    title, caveat = words.title_of_run(run), mark_of(run).partition(":")[0]
+    return f"{title} ({caveat})" if caveat else title
+
+
+def mark_of(run: Run) -> str:
+    """Return what has to stand beside a run's name (`trust.mark`), '' where nothing has."""
+    return _mark(str(run.folder), run.manifest["content_digest"], _probed(run))
+
+
+def trust_of(run: Run) -> dict | None:
+    """Return what probing a run gave, None where it was not probed or the figures do not fit it."""
+    return _trust(str(run.folder), run.manifest["content_digest"], _probed(run))
+
+
 def siblings_of(run: Run) -> dict[str, Run]:
     """Return the other runs over the same data by the same classifier, by their folder."""
     same = ("dataset", "classifier_digest", "split")
@@ -114,6 +132,24 @@ def _summary(folder: str, digest: str, rule: str, threshold: float | None) -> di
     from xai_core.runs.summary import summarise
 
     return summarise(open_run(folder), rule=rule, threshold=threshold)
+
+
+def _probed(run: Run) -> int:
+    path = run.folder / trust.FILE
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _mark(folder: str, digest: str, probed: int) -> str:
+    return trust.mark(open_run(folder))
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _trust(folder: str, digest: str, probed: int) -> dict | None:
+    try:
+        return trust.read(open_run(folder))
+    except BadInput:
+        return None
 
 
 @st.cache_resource(show_spinner=False)

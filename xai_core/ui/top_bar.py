@@ -33,6 +33,8 @@ def top_bar() -> Records:
             curve = st.popover("ROC", icon=":material/show_chart:", key="roc", on_change="rerun")
             if curve.open:
                 curve.altair_chart(_roc_chart(records), width=420)
+    if caveat := library.mark_of(run):
+        st.warning(f"{caveat[0].upper()}{caveat[1:]}.", icon=":material/warning:")
     recalled = records.recalled()
     if recalled:
         st.caption(
