@@ -13,6 +13,7 @@ from xai_core.review.words import NO_DIAGNOSIS, SYNTHETIC
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "jobs.py"
 GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
+COMPARE = PAGES / "compare.py"
 
 
 def count_line(records: Records, order: np.ndarray) -> str:
