@@ -47,7 +47,6 @@ def test_the_overview_says_what_probing_gave(run):
         assert figures["finding"] in said
     assert "(fails the randomisation check)" not in said
     fail(run)
-    for page in ("overview", "explore"):
-        said = said_on(page)
-        assert "Grad-CAM for the predicted class (fails the randomisation check)" in said
-        assert "Fails the randomisation check: heatmaps correlate by 1.00." in said
+    said = said_on("explore")
+    assert "Grad-CAM for the predicted class (fails the randomisation check)" in said
+    assert "Fails the randomisation check: heatmaps correlate by 1.00." in said
