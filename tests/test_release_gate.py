@@ -188,9 +188,9 @@ def test_too_many_empty_explanations_fail_and_are_not_missing(tmp_path, items):
 # ---- what is missing
 
 
-def damaged_mask(folder):
+def other_mask(folder, k: int):
     records = [row(k, ON, float(p)) for k, p in enumerate(chances(True))]
-    records[5] = row(5, ON, 0.9, region=row(2, ON, 0.9)["region"])
+    records[k] |= {"region": row(k + 2, ON, 0.5)["region"]}
     return write_run(folder, folder.parent / "data", records)
 
 
@@ -210,8 +210,8 @@ def has(result: dict, message: str) -> None:
     assert any(message in line for line in result["missing"]), result["missing"]
 
 
-def place_of(items, even: bool | None = None) -> int:
-    return next(k for i in items.ids if (k := int(i[2:])) and (even is None or k % 2 == (not even)))
+def place_of(items) -> int:
+    return int(items.ids[1][2:])
 
 
 def test_a_missing_run(tmp_path, good, items):
@@ -237,6 +237,10 @@ def test_an_item_that_is_not_in_the_run(tmp_path, items):
 
 
 def test_a_changed_mask_and_a_changed_image(tmp_path, good, items):
+    k = place_of(items)
+    result = gate(other_mask(tmp_path / "run", k), items, policy())
+    has(result, f"candidate: id{k:03d}: the outlined region is not the one of the review set")
+    assert len(result["missing"]) == 1
     one = items.items[0]
     for change, words in (({"mask_hash": "0"}, "the outlined region"), ({"image_hash": "0"}, "the image")):
         changed = replace(items, items=(replace(one, **change), *items.items[1:]))

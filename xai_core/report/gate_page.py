@@ -23,7 +23,9 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #8885; }
 td { min-width: 6rem; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.passed::before { content: "\\2713\\00a0"; } .failed::before { content: "\\2717\\00a0"; } .undecided::before { content: "?\\00a0"; }
+.passed::before { content: "\\2713\\00a0"; }
+.failed::before { content: "\\2717\\00a0"; }
+.undecided::before { content: "?\\00a0"; }
 .failed { font-weight: 600; }
 .quiet, code { font-size: .87em; } code { overflow-wrap: anywhere; }
 """
