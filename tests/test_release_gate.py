@@ -171,7 +171,7 @@ def test_an_empty_explanation_is_an_item_that_did_not_pass(tmp_path, items):
     assert found["items"] == [items.ids[0]] and found["figure"] == pytest.approx(1 - 1 / len(items.ids))
     assert found["n"] == len(items.ids) and result["verdict"] == "fail_explanation"
     mean = rule(result, "explanation_coverage")
-    assert mean["n"] == len(items.ids) - 1 and "1 items with an empty explanation" in mean["message"]
+    assert mean["n"] == len(items.ids) - 1 and "that did not enter: 1" in mean["message"]
 
 
 def test_too_many_empty_explanations_fail_and_are_not_missing(tmp_path, items):

@@ -157,7 +157,7 @@ def outcome(
 
 def _left_out(kind: str, number: int) -> str:
     what = "unlabelled records" if kind == METRIC else "items with an empty explanation"
-    return f"{number} {what} did not enter" if number else ""
+    return f"{what} that did not enter: {number}" if number else ""
 
 
 def chosen(review_set: ReviewSet, strata: Sequence[str]) -> list[str]:
