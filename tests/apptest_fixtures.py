@@ -11,7 +11,7 @@ PATIENCE = 60  # s: the machine may be busy
 
 def opened(page: str = "explore", **parameters: str | list[str]):
     """Return an AppTest that has drawn a page of the app at these URL parameters."""
-    from streamlit.testing.v1 import AppTest
+    from streamlit.testing.v1 import AppTest  # noqa: TID251
 
     test = AppTest.from_file(str(ROOT / "xai_core" / "ui" / "main.py"), default_timeout=PATIENCE)
     for name, value in parameters.items():
@@ -22,8 +22,8 @@ def opened(page: str = "explore", **parameters: str | list[str]):
 
 def triggered(test, key: str, event: str, value: object):
     """Return the AppTest after a component of this key has sent an event; private API of Streamlit 1.67."""
-    from streamlit.components.v2.bidi_component.main import _make_trigger_id
-    from streamlit.proto.WidgetStates_pb2 import WidgetState
+    from streamlit.components.v2.bidi_component.main import _make_trigger_id  # noqa: TID251
+    from streamlit.proto.WidgetStates_pb2 import WidgetState  # noqa: TID251
 
     component = next(element for element in test.get("bidi_component") if element.key == key)
     states = test._tree.get_widget_states()
@@ -31,6 +31,13 @@ def triggered(test, key: str, event: str, value: object):
     sent.json_trigger_value = json.dumps([{"event": event, "value": value}])
     states.widgets.append(sent)
     return sound(test._run(states))
+
+
+def forget() -> None:
+    """Forget what the pages keep between runs, such as the runs of the folder that another test worked in."""
+    import streamlit as st  # noqa: TID251
+
+    st.cache_resource.clear()
 
 
 def sound(test):

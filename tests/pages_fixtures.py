@@ -22,7 +22,7 @@ RUNS = ("grad_cam/predicted", "grad_cam/malignant", "lime/predicted", "lime/mali
 PATIENCE = 60_000  # ms: the machine may be busy
 BY_DEFAULT = "explanation_coverage"
 # Streamlit's front end asks first below the page's own path where its server is, and then one step up
-LOOKED_FOR = re.compile(r"/(explore|jobs)/_stcore/(health|host-config)$")
+LOOKED_FOR = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +94,7 @@ def expect(thing):
 def drawn(page) -> None:
     """Return when a page has been drawn to its last line, and nothing is being computed for it."""
     expect(page.get_by_text("It is no diagnosis")).to_be_visible()
+    expect(page.locator("[data-testid=stSkeleton]:visible")).to_have_count(0)
     settled(page)
 
 
@@ -203,3 +204,15 @@ def menu(page, name: str) -> None:
     """Open the popover of this name."""
     page.get_by_test_id("stPopover").get_by_role("button", name=name).click()
     expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+
+
+def case_is(page, sample_id: str, place: str) -> None:
+    """Wait until a record is open and the page listens to its keys."""
+    expect(page.locator(".st-key-steps").get_by_text(f"{sample_id} · {place}")).to_be_visible()
+    expect(page.locator(".st-key-keys span[hidden]")).to_be_attached()
+
+
+def given_is(page, verdict: str, given: bool = True) -> None:
+    """Wait until a verdict's button shows that it was given, or that it was not."""
+    kind = "primary" if given else "secondary"
+    expect(button(page, f"give_{verdict}")).to_have_attribute("data-testid", f"stBaseButton-{kind}")

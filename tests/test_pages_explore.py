@@ -10,11 +10,13 @@ from pages_fixtures import (
     bin_at,
     brush,
     button,
+    case_is,
     cell,
     chart,
     drawn,
     expect,
     gallery_is,
+    given_is,
     ids,
     menu,
     parameters_of,
@@ -179,18 +181,6 @@ def test_everything_follows_the_operating_point(visit, choice):
     shows(page, ids(missed))
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_text(f"{len(missed)} of 41 malignant records were called benign")).to_be_visible()
-
-
-def case_is(page, sample_id: str, place: str) -> None:
-    """Wait until a record is open and the page listens to its keys."""
-    expect(page.locator(".st-key-steps").get_by_text(f"{sample_id} · {place}")).to_be_visible()
-    expect(page.locator(".st-key-keys span[hidden]")).to_be_attached()
-
-
-def given_is(page, verdict: str, given: bool = True) -> None:
-    """Wait until a verdict's button shows that it was given, or that it was not."""
-    kind = "primary" if given else "secondary"
-    expect(button(page, f"give_{verdict}")).to_have_attribute("data-testid", f"stBaseButton-{kind}")
 
 
 def test_a_case_is_walked_by_keys_and_left_where_it_was_found(visit):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apptest_fixtures import count_of, opened, sound, triggered
+from apptest_fixtures import count_of, forget, opened, sound, triggered
 from pages_fixtures import SAMPLE, records
 
 from xai_core.runs import open_run
@@ -19,11 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
-    """Show the sample runs alone, keep verdicts out of the repository, and forget the folder of another test."""
-    import streamlit as st
-
+    """Show the sample runs alone, and keep verdicts out of the repository."""
     monkeypatch.chdir(tmp_path)
-    st.cache_resource.clear()
+    forget()
 
 
 @pytest.fixture
