@@ -13,7 +13,7 @@ from xai_core.errors import BadInput
 from xai_core.release import review_set
 from xai_core.release.compare import compare
 from xai_core.release.movers import movers
-from xai_core.release.paired import metric_differences, side_by_side
+from xai_core.release.paired import metric_differences, names_of, side_by_side
 from xai_core.runs import open_run, rows
 from xai_core.runs.tables import table_of
 from xai_core.scores import metrics
@@ -218,6 +218,23 @@ def test_what_stands_between_the_runs_is_said():
     remarks = " ".join(found["remarks"])
     assert "another explainer" in remarks and "the same classifier" in remarks and "top_segments" in remarks
     assert found["against"][0]["metrics"]["auc"]["difference"] == 0
+
+
+def test_rounding_is_no_difference(noisy, tmp_path):
+    one, _, first, _ = noisy
+    shifted = made(tmp_path / "shifted", [answer(k, p - 2e-7) for k, p in enumerate(first)], classifier="z")
+    for name, entry in compare([one, shifted])["against"][0]["metrics"].items():
+        assert not entry["excludes_zero"], name
+
+
+def test_names_tell_runs_apart(noisy):
+    one, two, *_ = noisy
+    assert names_of([one, two]) == ["x", "y"]
+    cam, lime, other = (open_run(f"sample_data/runs/{name}") for name in ("grad_cam/predicted", "lime/predicted",
+                                                                           "lime/malignant"))  # fmt: skip
+    assert names_of([cam, lime]) == ["demo, grad_cam", "demo, lime"]
+    assert names_of([cam, lime, other]) == ["grad_cam/predicted", "lime/predicted", "lime/malignant"]
+    assert len(set(names_of([cam, cam]))) == 2
 
 
 def test_command_with_a_review_set(tmp_path, capsys):

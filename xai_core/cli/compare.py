@@ -8,6 +8,7 @@ from xai_core.cli.output import interval, number, print_json, table
 from xai_core.errors import BadInput
 
 SHOWN = 10
+MOST_CLASSES = 12
 MARK = {True: "*", False: ""}
 
 
@@ -69,7 +70,10 @@ def as_text(found: dict) -> str:
 
 def _table(found: dict, part: str, value: str, names: list[str]) -> str:
     rows = []
+    many = len(found["runs"][0]["by_class"]) > MOST_CLASSES
     for name in found["runs"][0][part]:
+        if many and name.startswith("label "):
+            continue
         row = [name, *(number(entry[part][name][value]) for entry in found["runs"])]
         rows.append(row + [_difference(entry[part][name]) for entry in found["against"]])
     return table(("", *names, *(f"{name} - {names[0]}" for name in names[1:])), rows)
@@ -91,6 +95,8 @@ def _errors(found: dict) -> list[str]:
         shifts = [f"{each['lost']} lost, {each['won']} won: {_difference(each)}" for each in changes]
         rows.append((label, first["n"], *counts, *shifts))
     names = [entry["name"] for entry in found["runs"]]
+    if len(rows) > MOST_CLASSES:
+        return [f"  {len(rows)} classes: --json has each"]
     return [table(("", "samples", *names, *(f"{name}, share of errors" for name in names[1:])), rows)]
 
 

@@ -49,10 +49,11 @@ def compare(
     Returns
     -------
     dict
-        ``samples`` (shared), ``moved``, ``remarks`` (what stands between the runs beside the classifier), ``runs`` (of
-        each: identity, ``left_out``, ``metrics``, ``alignment``, ``confidence``, ``by_class`` errors), ``against`` (of
-        each run but the first: paired differences to the first under the same keys, ``movers``, ``drift`` if asked for), ``review_set`` (None
-        without one). Differences are run - baseline, with 95 % intervals, each for itself.
+        ``samples`` (shared), ``baseline`` (name), ``moved``, ``remarks`` (what stands between the runs beside the
+        classifier), ``runs`` (of each: identity, ``left_out``, ``metrics``, ``alignment``, ``confidence``,
+        ``by_class`` errors), ``against`` (of each run but the first: paired differences to the first under the same
+        keys, ``movers``, and ``drift`` where asked for), ``review_set`` (None without one). Differences are run -
+        baseline, with 95 % intervals, each for itself.
     """
     candidates = side_by_side(runs, names, rule=rule, thresholds=thresholds)
     baseline = candidates[0]
@@ -126,7 +127,7 @@ def _remarks(candidates: Sequence[Candidate], rule: str | None) -> Iterator[str]
     for candidate in candidates[1:]:
         settings, name = candidate.run.settings, candidate.name
         for key, what in (("method", "explainer"), ("parameters", "explainer settings"), ("frame", "model frame")):
-            if settings[key] != first[key]:
+            if settings[key] != first[key] and not (key == "parameters" and settings["method"] != first["method"]):
                 yield f"{name}: another {what} than {candidates[0].name}; alignment may differ for that alone"
         if rule is None and settings["region_rule"] != first["region_rule"]:
             yield f"{name}: regions are taken by the rule {settings['region_rule']}, not {first['region_rule']}"

@@ -17,6 +17,9 @@ from xai_core.scores import cases, intervals, measures
 if TYPE_CHECKING:
     import pandas as pd
 
+ROUNDING = 1e-5
+"""What one classifier's answers may differ by between batch shapes and threads: a difference within it is none."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -124,11 +127,14 @@ def side_by_side(
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run: its classifier's; its folder's where that does not tell them apart."""
-    names = [run.settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2] for run in runs]
-    if len(set(names)) < len(names) or not all(names):
-        names = [str(run.folder) for run in runs]
-    return names if len(set(names)) == len(names) else [f"{name} ({k + 1})" for k, name in enumerate(names)]
+    """Return a name for each run, all different: of its classifier, and what else it takes to tell them apart."""
+    classifiers = [run.settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2] for run in runs]
+    methods = [f"{name}, {run.settings['method']}" for name, run in zip(classifiers, runs, strict=True)]
+    places = ["/".join(run.folder.parts[-2:]) for run in runs]
+    folders = [str(run.folder) for run in runs]
+    numbered = [f"{folder} ({k + 1})" for k, folder in enumerate(folders)]
+    proposals = (classifiers if all(classifiers) else places, methods, places, folders, numbered)
+    return next(names for names in proposals if len(set(names)) == len(names))
 
 
 def metric_differences(before: Candidate, now: Candidate, *, seed: int = 0, resamples: int = 1000) -> dict[str, dict]:
@@ -194,7 +200,7 @@ def _entry(value: float | None, spread: np.ndarray | None, n: int, reason: str) 
 
 
 def _excludes_zero(low: float | None, high: float | None) -> bool:
-    return low is not None and high is not None and (low > 0 or high < 0)
+    return low is not None and high is not None and (low > ROUNDING or high < -ROUNDING)
 
 
 def _bad(where: object, expected: str, found: str, remedy: str) -> BadInput:
