@@ -19,7 +19,8 @@ from review_fixtures import FRAMES, SIZES, SQUASH, drawn, failed, lime, picture,
 
 from xai_core.errors import BadInput
 from xai_core.report import page as report
-from xai_core.report import page_card, page_cases
+from xai_core.report import page_cases
+from xai_core.review import cards
 from xai_core.review.records import Records, join
 from xai_core.review.verdicts import Verdicts
 from xai_core.runs import open_run, rows
@@ -238,16 +239,16 @@ def test_a_long_outline_keeps_its_largest_pieces():
 def test_the_card_is_shown_only_where_it_is_of_this_classifier(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = open_run(SAMPLE / "grad_cam" / "predicted")
-    card, _ = page_card.card_of(run)
+    card, _ = cards.card_of(run)
     assert card["digest"] == run.settings["classifier_digest"]
     stranger = tmp_path / "sample_data" / "models" / "demo"
     stranger.mkdir(parents=True)
     (stranger / "card.json").write_text(json.dumps(card | {"digest": "other"}))
-    assert page_card.card_of(run)[0] is None and "another classifier" in page_card.card_of(run)[1]
+    assert cards.card_of(run)[0] is None and "another classifier" in cards.card_of(run)[1]
     (stranger / "card.json").write_text("{")
-    assert "cannot be read" in page_card.card_of(run)[1]
+    assert "cannot be read" in cards.card_of(run)[1]
     run.settings["classifier"] = "models/none"
-    assert page_card.card_of(run) == (None, "models/none has no card here.")
+    assert cards.card_of(run) == (None, "models/none has no card here.")
 
 
 def test_a_report_needs_a_run_and_a_gate_that_is_one(many):

@@ -4,35 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from xai_core.errors import BadInput
-from xai_core.files import read_json
+from xai_core.review.cards import card_of
 from xai_core.review.words import METRICS, estimate
 from xai_core.runs.store import Run
-
-PROJECT = Path(__file__).resolve().parents[2]
-CARD = "card.json"
-_DIGITS = 12
-
-
-def card_of(run: Run) -> tuple[dict | None, str]:
-    """Return the card of a run's classifier, or None and why there is none.
-
-    It lies in the folder that the run names, seen from the working directory or from the project's own; a card of
-    another classifier than the run's is none.
-    """
-    named, digest = run.settings["classifier"], run.settings["classifier_digest"]
-    found = [folder / CARD for folder in (Path(named), PROJECT / named) if (folder / CARD).is_file()]
-    if not named or not found:
-        return None, f"{named or 'The classifier'} has no card here."
-    try:
-        card = read_json(found[0])
-    except BadInput as error:
-        return None, f"The card of {named} cannot be read: {error.found}."
-    if card.get("digest") != digest:
-        return None, f"The card of {named} is of another classifier now: its digest is not {digest[:_DIGITS]}."
-    return card, ""
 
 
 def cards_of(runs: Sequence[Run]) -> list[dict]:
@@ -40,7 +15,7 @@ def cards_of(runs: Sequence[Run]) -> list[dict]:
     parts = []
     for run in {run.settings["classifier_digest"]: run for run in runs}.values():
         card, why_not = card_of(run)
-        parts.append({"heading": run.settings["classifier"] or run.settings["classifier_digest"][:_DIGITS]})
+        parts.append({"heading": run.settings["classifier"] or run.settings["classifier_digest"][:12]})
         parts += [{"text": why_not}] if card is None else _card(card)
     return parts
 
