@@ -119,7 +119,7 @@ class Archive:
         for name, inside in names.items():
             self._take_out(entry, name, folder / inside)
         run = Run(folder)
-        run.settings["dataset_root"] = os.path.relpath(self.folder / entry.about["pictures"], folder)
+        run.settings = run.settings | {"dataset_root": os.path.relpath(self.folder / entry.about["pictures"], folder)}
         return run
 
     def _take_out(self, entry: Entry, name: str, target: Path) -> None:

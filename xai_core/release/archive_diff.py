@@ -33,18 +33,13 @@ def diff(before: Run, now: Run) -> dict:
         ``settings`` [{``name``, ``before``, ``now``}] those that differ; ``why_not`` ('' or why the runs cannot be held
         against each other: the rest is then empty); ``comparison`` (`compare.compare`, the first as the baseline);
         ``samples`` [{``id``, ``label``, ``stratum``, ``called_before``, ``called_now``, ``outcome_before``,
-        ``outcome_now``, ``excess_before``, ``excess_now``, ``same_target``, and the measures of `drift.drift`}], what
-        moved most first: the least overlap of regions of equal area; ``clusters`` [{``label``, ``stratum``, ``n``,
-        ``calls_changed``, ``overlap``, ``change``}], each with ``value``, ``low``, ``high`` and ``n``, the least
-        overlap first. None is what is undefined.
+        ``outcome_now``, ``excess_before``, ``excess_now``, ``same_target``, and the measures of `drift.drift`}], those
+        explained for the same class first, and of them what moved most (the least overlap of regions of equal area);
+        ``clusters`` [{``label``, ``stratum``, ``n``, ``calls_changed``, ``overlap`` (of those explained for the same
+        class), ``change`` (of excess)}], each with ``value``, ``low``, ``high`` and ``n``, the least overlap first.
+        None is what is undefined.
     """
-    found = {
-        "settings": changed_settings(before, now),
-        "why_not": "",
-        "comparison": None,
-        "samples": [],
-        "clusters": [],
-    }
+    settings = changed_settings(before, now)
     try:
         candidates = side_by_side([before, now], NAMES)
         comparison = compare([before, now], NAMES)
@@ -93,7 +88,9 @@ def _samples(before: Candidate, now: Candidate) -> pd.DataFrame:
             "excess_now": now.excess(_SCORE),
         }
     ).merge(moved.rename(columns={"sample_id": "id"}), on="id", how="left", validate="one_to_one")
-    return table.sort_values(["iou", "id"], na_position="last", kind="stable").reset_index(drop=True)
+    # maps for two classes answer two questions: how far they differ says nothing
+    order = table.assign(other=~table["same_target"].fillna(False).astype(bool))
+    return table.loc[order.sort_values(["other", "iou", "id"], na_position="last").index].reset_index(drop=True)
 
 
 def _outcomes(candidate: Candidate) -> np.ndarray:
@@ -109,7 +106,7 @@ def _clusters(table: pd.DataFrame) -> list[dict]:
             "stratum": stratum,
             "n": len(rows),
             "calls_changed": int((rows["called_before"] != rows["called_now"]).sum()),
-            "overlap": _estimate(rows["iou"]),
+            "overlap": _estimate(rows["iou"].where(rows["same_target"].fillna(False).astype(bool))),
             "change": _estimate(rows["excess_now"] - rows["excess_before"]),
         }
         for (label, stratum), rows in known.groupby(["label", "stratum"], sort=True)
@@ -138,7 +135,8 @@ def sentences(found: dict) -> list[str]:
     samples, against = found["samples"], found["comparison"]["against"][0]
     movers = against["movers"]
     changed = [row for row in samples if row["called_before"] != row["called_now"]]
-    overlap = intervals.mean([np.nan if row["iou"] is None else row["iou"] for row in samples])
+    overlaps = [row["iou"] for row in samples if row["same_target"] and row["iou"] is not None]
+    overlap = intervals.mean(overlaps)
     lines = [
         _setting_sentence([setting["name"] for setting in found["settings"]]),
         f"{len(changed)} of {len(samples)} samples are called otherwise: {len(movers['lost'])} right before are wrong "
@@ -153,8 +151,8 @@ def sentences(found: dict) -> list[str]:
         ),
         f"Of the samples right in both, {len(movers['kept_off'])} moved off the outlined region by "
         f"{found['comparison']['moved']:g} or more, {len(movers['kept_on'])} on to it, and {movers['stayed']} stayed.",
-        "The strongest fifth of the two maps overlaps by an IoU of "
-        f"{_with_interval(overlap.value, overlap.low, overlap.high)} over {overlap.n} samples with maps to compare.",
+        f"In the {overlap.n} samples explained for the same class, the strongest fifths of the two maps overlap by an IoU "
+        f"of {_with_interval(overlap.value, overlap.low, overlap.high)}.",
         *(_cluster_sentence(cluster) for cluster in found["clusters"][:1]),
         *found["comparison"]["remarks"],
     ]
@@ -178,8 +176,8 @@ def _cluster_sentence(cluster: dict) -> str:
         return ""
     within = _with_interval(overlap["value"], overlap["low"], overlap["high"])
     return (
-        f"Most moved among the {cluster['n']} {cluster['stratum']} cases labelled {cluster['label']}: overlap {within}, "
-        f"{cluster['calls_changed']} called otherwise."
+        f"Most moved among the {cluster['n']} {cluster['stratum']} cases labelled {cluster['label']}: overlap "
+        f"{within}, {cluster['calls_changed']} called otherwise."
     )
 
 

@@ -133,16 +133,17 @@ def append(folder: Path, content: dict) -> None:
 def _write(path: Path, line: bytes, torn: int) -> None:
     """Write a line in the place of the `torn` bytes at the end, or leave the file as long as it was without them."""
     is_new = not path.exists()
-    with path.open("ab") as file:
+    # without a buffer: one that could not be written would be tried again when the file is closed
+    with path.open("ab", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size - torn
         file.truncate(end)
         try:
-            file.write(line)
-            file.flush()
+            while line:
+                line = line[file.write(line) :]
             os.fsync(file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
-                os.ftruncate(file.fileno(), end)
+                file.truncate(end)
             raise
     if is_new:
         _flush_folder(path.parent)
