@@ -22,6 +22,7 @@ COMMANDS = {
     "pathways": "search which padding, and which order of two data sets, serves both",
     "explain": "explain every sample of a data set and score the explanations",
     "summary": "sum up a run: metrics, scores with chance levels, patterns",
+    "archive": "keep versions so that nothing changes unnoticed, and say what moved between them",
     "report": "write everything about runs into one HTML file that opens without a network",
     "probe": "see how far the explanations of a run can be trusted: deletion, insertion, randomisation, repeatability",
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
