@@ -151,8 +151,8 @@ def sentences(found: dict) -> list[str]:
         ),
         f"Of the samples right in both, {len(movers['kept_off'])} moved off the outlined region by "
         f"{found['comparison']['moved']:g} or more, {len(movers['kept_on'])} on to it, and {movers['stayed']} stayed.",
-        f"In the {overlap.n} samples explained for the same class, the strongest fifths of the two maps overlap by an IoU "
-        f"of {_with_interval(overlap.value, overlap.low, overlap.high)}.",
+        f"In the {overlap.n} samples explained for the same class, the strongest fifths of the two maps overlap by an "
+        f"IoU of {_with_interval(overlap.value, overlap.low, overlap.high)}.",
         *(_cluster_sentence(cluster) for cluster in found["clusters"][:1]),
         *found["comparison"]["remarks"],
     ]

@@ -14,6 +14,7 @@ PAGES = Path(__file__).resolve().parents[2] / "pages"
 OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "jobs.py"
 GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
 COMPARE = PAGES / "compare.py"
+HISTORY = PAGES / "history.py"
 
 
 def count_line(records: Records, order: np.ndarray) -> str:
