@@ -6,6 +6,7 @@ import streamlit as st
 
 from xai_core.ui import library
 from xai_core.ui.page import page_foot
+from xai_core.ui.report_view import report_button
 from xai_core.ui.runs_view import open_another, run_tables
 from xai_core.ui.summary_view import look_first, metric_row, score_table, subgroup_tables
 from xai_core.ui.top_bar import top_bar
@@ -20,6 +21,7 @@ st.markdown(
     f"**{summary['samples']:,} {'synthetic ' if settings['synthetic'] else ''}images** "
     f"({library.subject_of_run(records.run)}), and whether the classifier's answers can be trusted."
 )
+report_button(records)
 left, right = st.columns([3, 2], gap="large")
 with left:
     look_first(records)
