@@ -18,6 +18,7 @@ from killing import run as command
 from review_fixtures import FRAMES, SIZES, SQUASH, drawn, failed, lime, picture, record
 
 from xai_core.errors import BadInput
+from xai_core.release import gate, policy, review_set, trust
 from xai_core.report import page as report
 from xai_core.report import page_cases
 from xai_core.review import cards
@@ -198,7 +199,7 @@ def test_lime_maps_are_signed_and_their_stability_is_said(tmp_path):
     run = write_run(tmp_path / "run", tmp_path / "data", records, method="lime", region_rule="top_segments:2")
     text = report.text_of([run])
     data = data_of(text)
-    assert data["runs"][0] == {"name": "LIME for malignant", "signed": True, "smooth": False}
+    assert data["runs"][0] == {"name": "LIME for malignant", "signed": True, "smooth": False, "mark": ""}
     assert "Stability 0.500" in text
     width, height, encoded, _ = data["cases"][0]["views"][0]["heat"]
     cells = np.frombuffer(base64.b64decode(encoded), np.uint8).reshape(height, width)
@@ -257,6 +258,20 @@ def test_a_report_needs_a_run_and_a_gate_that_is_one(many):
     for gate in ({}, {"verdict": "fine", "rules": []}, {"verdict": "pass", "rules": [{}]}):
         with pytest.raises(BadInput, match="the result of a gate"):
             report.text_of([many], gate=gate)
+
+
+def test_a_gate_is_told_rule_by_rule_and_a_mark_stands_in_every_case(offline, monkeypatch):
+    run = open_run(SAMPLE / "grad_cam" / "predicted")
+    items = review_set.choose([run], per_cell=3)
+    result = gate.gate(run, items, policy.read(SAMPLE.parent / "policy.toml"))
+    monkeypatch.setattr(trust, "mark", lambda run: "fails the randomisation check: <b>planted</b>")
+    page = offline(report.text_of([run], gate=result, cases=3))
+    rows = page.locator("#gate tbody tr")
+    assert rows.locator("th").all_text_contents() == [rule["name"] for rule in result["rules"]]
+    outcomes = {True: "passed", False: "failed", None: "not decided"}
+    assert rows.locator("td:nth-child(2)").all_text_contents() == [outcomes[rule["passed"]] for rule in result["rules"]]
+    assert page.get_by_text("In this report: candidate Grad-CAM for the predicted class.").is_visible()
+    assert page.locator(".case .mark").all_text_contents() == [trust.mark(run)] * 3
 
 
 def test_the_command_writes_it(tmp_path):

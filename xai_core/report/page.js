@@ -152,6 +152,9 @@ function drawView(data, run, view) {
   if (report.runs.length > 1) {
     caption.append(element("div", "", `evidence for ${view.target || "nothing"}`));
   }
+  if (run.mark) {
+    caption.append(element("div", "mark", run.mark));
+  }
   caption.append(element("div", `outcome ${view.outcome}`, icon(view.outcome), `called ${view.called || "nothing"}, ${view.outcome_text}`));
   caption.append(figures(view));
   for (const [tag, text] of [["verdict", view.verdict], ["verdict", view.tags]]) {

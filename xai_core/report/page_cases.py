@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from xai_core.explainers import METHODS
+from xai_core.release import trust
 from xai_core.review.kept import Kept, Place, rows_of
 from xai_core.review.outlines import frame_on_original
 from xai_core.review.records import RIGHT, UNKNOWN, WRONG, Records
@@ -82,8 +83,9 @@ def side_of(runs: int) -> int:
 
 
 def drawing_of(run: Run) -> dict:
-    """Return how a run's maps are drawn: whether they are signed, and whether cells are interpolated."""
-    return {"signed": METHODS[run.settings["method"]].signed, "smooth": run.settings["method"] != "lime"}
+    """Return how a run's maps are drawn: signed or not, cells interpolated or not, and what stands beside its name."""
+    method = run.settings["method"]
+    return {"signed": METHODS[method].signed, "smooth": method != "lime", "mark": trust.mark(run)}
 
 
 def choices_of(records: Sequence[Records], cases: Sequence[dict]) -> dict[str, list]:

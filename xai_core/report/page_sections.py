@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from xai_core.report.page_card import cards_of
 from xai_core.report.page_gate import gate_section
+from xai_core.report.page_trust import trust_parts
 from xai_core.review.leads import leads
 from xai_core.review.records import Records
 from xai_core.review.subgroups import subgroups
@@ -35,15 +35,11 @@ GROUP_FIGURES = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Spe
 
 def names_of(runs: Sequence[Run]) -> list[str]:
     """Return a name for each run, all different: explainer and target, and as much more as that takes."""
-    names = [title_of_run(run) for run in runs]
-    if len(set(names)) < len(names):
-        names = [f"{name}, {subject_of_run(run)}" for name, run in zip(names, runs, strict=True)]
-    times, seen = Counter(names), Counter()
-    for place, name in enumerate(names):
-        seen[name] += 1
-        if times[name] > 1:
-            names[place] = f"{name} ({seen[name]})"
-    return names
+    titles = [title_of_run(run) for run in runs]
+    classifiers = [run.settings["classifier"].partition("?")[0].rstrip("/").rpartition("/")[2] for run in runs]
+    whose = [f"{of}: {title}" for of, title in zip(classifiers, titles, strict=True)]
+    numbered = [f"{name} ({number})" for number, name in enumerate(whose, 1)]
+    return next(names for names in (titles, whose, numbered) if len(set(names)) == len(names))
 
 
 def title_of_report(runs: Sequence[Run]) -> str:
@@ -73,6 +69,7 @@ def sections_of(records: Sequence[Records], names: Sequence[str], gate: dict | N
         _section("metrics", "Metrics", _metrics(summaries, names)),
         _section("scores", "Agreement with the outlines", _scores(summaries, names)),
         _section("patterns", "Patterns", [_patterns(summaries, names)]),
+        _section("trust", "Is the explanation itself to be trusted?", trust_parts(runs, names)),
         _section("groups", "By group", _groups(records, names)),
         _section("card", "Model card", cards_of(runs)) | {"after": True},
         _section("settings", "Settings and digests", list(_settings(records, names))) | {"after": True},

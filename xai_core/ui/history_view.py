@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from xai_core.release import trust
 from xai_core.release.archive import Archive
 from xai_core.release.archive_diff import diff, sentences
 from xai_core.release.archive_entry import RUN, Entry
@@ -64,6 +65,11 @@ def name_of(entry: Entry) -> str:
     return " · ".join(part for part in (classifier, entry.about["method"], entry.key[:6]) if part)
 
 
+def _marked(entry: Entry) -> str:
+    mark = _mark(str(HOME.absolute()), entry.key)
+    return f"{name_of(entry)} ({mark})" if mark else name_of(entry)
+
+
 def version_table(versions: Sequence[Entry]) -> None:
     """Draw every version with its figures, oldest first."""
     st.subheader("Versions", anchor=False)
@@ -72,7 +78,8 @@ def version_table(versions: Sequence[Entry]) -> None:
         figures = _figures(str(HOME.absolute()), entry.key)
         gate = (entry.about.get("gate") or "not judged").replace("_", " ")
         row = {"Version": name_of(entry), "Added": entry.at[:16].replace("T", " "), "Gate": gate}
-        rows.append(row | figures | {"Records": entry.about["samples"], "Note": entry.note})
+        more = {"Records": entry.about["samples"], "Note": entry.note}
+        rows.append(row | figures | more | {"Explanations": _mark(str(HOME.absolute()), entry.key)})
     st.dataframe(rows, hide_index=True, height="content")
     st.caption("Figures with 95 % intervals, each version at its own operating point.")
 
@@ -158,7 +165,7 @@ def one_sample(versions: Sequence[Entry]) -> None:
         return
     last, *others = [one.run for _, one in having][::-1]
     viewer = dict(case_of(last, sample_id, others).viewer)
-    names = {one.run.manifest["content_digest"][:16]: name_of(entry) for entry, one in having}
+    names = {one.run.manifest["content_digest"][:16]: _marked(entry) for entry, one in having}
     viewer["panels"] = [panel | {"title": names[panel["key"]]} for panel in viewer["panels"][::-1]]
     note = viewer.pop("note")
     st.caption(
@@ -209,6 +216,11 @@ def _run(folder: str, key: str) -> Run:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _records(folder: str, key: str) -> Records:
     return Records(join(_run(folder, key)))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _mark(folder: str, key: str) -> str:
+    return trust.mark(_run(folder, key))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
