@@ -143,11 +143,11 @@ def test_order_ties_and_pages(visit):
         shows(page, ids(table, column, True), per=24)
     page.get_by_role("button", name="Next page").click()
     shows(page, ids(table, "excess_iou", True), per=24, number=2)
-    # a filter begins at the first page, a page that is no more gives the last
+    # a filter begins at the first page, and so does a link to a page that is not there
     pill(page, "label", "malignant").click()
     shows(page, ids(table[table["label"] == "malignant"], "excess_iou", True), per=24)
     deep = visit(label="malignant", per="24", page="5")
-    shows(deep, ids(table[table["label"] == "malignant"]), per=24, number=2)
+    shows(deep, ids(table[table["label"] == "malignant"]), per=24)
 
 
 @pytest.mark.parametrize("choice", ["Sensitivity 0.95", "Own"])
