@@ -255,9 +255,9 @@ def test_the_card_is_shown_only_where_it_is_of_this_classifier(tmp_path, monkeyp
 def test_a_report_needs_a_run_and_a_gate_that_is_one(many):
     with pytest.raises(BadInput, match="a run"):
         report.text_of([])
-    for gate in ({}, {"verdict": "fine", "rules": []}, {"verdict": "pass", "rules": [{}]}):
+    for other in ({}, {"verdict": "fine", "rules": []}, {"verdict": "pass", "rules": [{}]}):
         with pytest.raises(BadInput, match="the result of a gate"):
-            report.text_of([many], gate=gate)
+            report.text_of([many], gate=other)
 
 
 def test_a_gate_is_told_rule_by_rule_and_a_mark_stands_in_every_case(offline, monkeypatch):
