@@ -185,7 +185,6 @@ function fill(tile, item) {
   const [picture, caption] = tile.children;
   const image = picture.querySelector("img");
   image.alt = item.alt;
-  tile.setAttribute("aria-label", `${item.alt}, ${WORDS[item.outcome]}`);
   if (image.getAttribute("src") !== item.src) {
     image.src = item.src;
   }

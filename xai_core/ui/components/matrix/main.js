@@ -94,7 +94,7 @@ function headOfColumns(view, data) {
   data.called.forEach((called, column) => {
     const pressed = only(data.selected.called, called) && !data.selected.labels.length;
     const button = makeButton(view, `0 ${column + 1}`, { called }, `Called ${called}`, pressed);
-    button.append(element("span", "name", called));
+    button.append(element("span", "unseen", "Called "), element("span", "name", called));
     row.append(head("col", "column", button));
   });
   return row;
@@ -104,7 +104,7 @@ function bodyRow(view, data, row) {
   const label = data.labels[row];
   const pressed = only(data.selected.labels, label) && !data.selected.called.length;
   const button = makeButton(view, `${row + 1} 0`, { label }, `Label ${label}`, pressed);
-  button.textContent = label;
+  button.append(element("span", "unseen", "Label "), element("span", "name", label));
   const line = element("tr");
   line.append(head("row", "row", button), ...data.called.map((_, column) => cell(view, data, row, column)));
   return line;
@@ -120,12 +120,14 @@ function head(scope, kind, button) {
 function cell(view, data, row, column) {
   const [label, called, { count: records, mean }] = [data.labels[row], data.called[column], data.cells[row][column]];
   const score = mean === null ? "no score" : `mean ${lowerFirst(data.score)} ${mean.toFixed(2)}`;
-  const words = `label ${label}, called ${called}: ${count.format(records)} records, ${score}`;
+  const [where, number] = [`label ${label}, called ${called}: `, count.format(records)];
   const pressed = only(data.selected.labels, label) && only(data.selected.called, called);
-  const button = makeButton(view, `${row + 1} ${column + 1}`, { label, called }, words, pressed);
-  button.append(element("span", "count", count.format(records)));
-  if (mean !== null && !view.table.classList.contains("many")) {
-    button.append(element("span", "mean", mean.toFixed(2)));
+  const button = makeButton(view, `${row + 1} ${column + 1}`, { label, called }, `${where}${number} records, ${score}`, pressed);
+  button.append(element("span", "unseen", where), element("span", "count", number), element("span", "unseen", " records, "));
+  if (mean === null || view.table.classList.contains("many")) {
+    button.append(element("span", "unseen", score));
+  } else {
+    button.append(element("span", "unseen", score.slice(0, -4)), element("span", "mean", mean.toFixed(2)));
   }
   colour(button, records, mean);
   const node = element("td", label === called ? "diagonal" : "");
@@ -139,7 +141,6 @@ function makeButton(view, place, meaning, words, pressed) {
   button.title = words;
   button.tabIndex = -1;
   button.dataset.place = place;
-  button.setAttribute("aria-label", words);
   button.setAttribute("aria-pressed", String(pressed));
   view.meanings.set(button, meaning);
   return button;
