@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from browser_fixtures import browser, free_port  # noqa: F401
+from browser_fixtures import free_port
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 from test_jobs import busy, ended
 from test_ui_server import COMMANDS, environment, started
@@ -224,7 +224,7 @@ def write_progress(job: jobs.Job, done: int) -> None:
     (job.folder / "new").replace(job.folder / "progress.json")
 
 
-def test_two_browsers_follow_a_job_through_an_end_of_the_server(browser, workspace):  # noqa: F811
+def test_two_browsers_follow_a_job_through_an_end_of_the_server(browser, workspace):
     os.mkfifo("pipe.csv")
     port = free_port()
     server = (COMMANDS["python"], workspace, environment(port), "Ctrl+C ends it")

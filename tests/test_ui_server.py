@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser_fixtures import browser, free_port, page  # noqa: F401
+from browser_fixtures import free_port
 
 from xai_core.ui.server import is_loopback
 from xai_core.ui.sign_in import FREE, LONGEST, REMEMBERED, Patience
@@ -371,12 +371,12 @@ def test_which_addresses_only_this_machine_reaches(address, expected):
     assert is_loopback(address) is expected
 
 
-def test_a_page_asks_nobody_outside(open_server, page):  # noqa: F811
+def test_a_page_asks_nobody_outside(open_server, page):
     opened = page(f"http://localhost:{open_server}/")
     opened.get_by_text("Overview", exact=True).first.wait_for()
 
 
-def test_a_browser_signs_in_and_its_socket_follows(guarded, browser):  # noqa: F811
+def test_a_browser_signs_in_and_its_socket_follows(guarded, browser):
     context = browser.new_context(http_credentials={"username": "Ann", "password": PASSWORD})
     opened = context.new_page()
     opened.goto(f"http://127.0.0.1:{guarded}/jobs")
@@ -400,7 +400,7 @@ st.text(f"[{sign_in.reviewer()}] {'Authorization' in st.context.headers}")
 """
 
 
-def test_the_page_knows_the_reviewer_and_never_the_password(tmp_path, browser):  # noqa: F811
+def test_the_page_knows_the_reviewer_and_never_the_password(tmp_path, browser):
     (tmp_path / "app.py").write_text(LAUNCHER)
     (tmp_path / "main.py").write_text(SCRIPT)
     settings = {
@@ -421,7 +421,7 @@ def test_the_page_knows_the_reviewer_and_never_the_password(tmp_path, browser): 
         context.close()
 
 
-def test_a_server_that_nothing_guards_shows_no_page(tmp_path, browser):  # noqa: F811
+def test_a_server_that_nothing_guards_shows_no_page(tmp_path, browser):
     port = free_port()
     command = [
         sys.executable,
