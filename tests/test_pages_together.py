@@ -133,4 +133,4 @@ def test_two_readers_of_one_run_do_not_disturb_each_other(browser, app, workspac
 
 @pytest.mark.long
 def test_ten_readers_do_not_disturb_each_other(browser, app, workspace):
-    work(browser, app, workspace, [RUNS[k % len(RUNS)] for k in range(10)], rounds=12)
+    work(browser, app, workspace, [RUNS[k % len(RUNS)] for k in range(10)], rounds=5)
