@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 8765
-RUN = f"run={ROOT}/sample_data/runs/grad_cam/predicted"
+RUN = "run=sample_data/runs/grad_cam/predicted"
 PAGES = {
     "overview": f"/?{RUN}",
     "explore": f"/explore?{RUN}&chance=true",
@@ -24,10 +24,11 @@ LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "1024": (10
 
 
 def main() -> None:
-    """Serve the sample from an empty folder and photograph every page in every look."""
-    with tempfile.TemporaryDirectory() as empty, sync_playwright() as playwright:
+    """Serve the sample from a fresh clone and photograph every page in every look."""
+    with tempfile.TemporaryDirectory() as clone, sync_playwright() as playwright:
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), clone], check=True)
         command = [sys.executable, "-m", "xai_core", "app", "--port", str(PORT)]
-        server = subprocess.Popen(command, cwd=empty, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
+        server = subprocess.Popen(command, cwd=clone, env={"PATH": "/usr/bin:/bin"})
         try:
             _wait()
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])

@@ -98,7 +98,7 @@ def _steps(records: Records, position: int, order: np.ndarray) -> None:
 def _headline(row) -> None:
     label = row["label"] if isinstance(row["label"], str) else "unknown"
     colour = {"right": "blue", "wrong": "orange"}.get(row["outcome"], "gray")
-    st.markdown(f"· label **{label}**, called **{row['called']}**")
+    st.markdown(f"label **{label}**, called **{row['called']}**")
     st.badge(OUTCOMES[row["outcome"]], color=colour)
     if row["pattern"]:
         st.badge(PATTERN_TITLES[row["pattern"]], color="gray")
