@@ -96,7 +96,7 @@ def test_the_real_classifier_and_what_is_kept(made):
     assert {name: len(rows) for name, rows in found["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 3)
     file = run.folder / FILE
     content = json.loads(file.read_text())
-    file.write_text(json.dumps(content | {"mean_accuracy_drop": 0.0001}))
+    file.write_text(json.dumps(content | {"mean_drop": {"accuracy": 0.0001, "auc": 0.0001}}))
     with pytest.raises(BadInput):
         read(run)
     content["content_digest"] = "of another run"
@@ -121,23 +121,39 @@ def test_two_candidates_say_nothing(made):
     assert found["n"] == 3 and found["spearman"] is None
 
 
-def test_planted_association(made, monkeypatch):
-    """Five candidates of which the better aligned lose less, written into what is read."""
+DROPS = (0.5, 0.4, 0.3, 0.2, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("auc", "accuracy", "metric", "spearman"),
+    [(DROPS, DROPS[::-1], "auc", -1), ((*DROPS[:4], None), DROPS[::-1], "accuracy", 1)],
+)
+def test_planted_association(made, monkeypatch, auc, accuracy, metric, spearman):
+    """Five candidates of which the better aligned lose less AUC, and more accuracy, written into what is read."""
     from xai_core.runs.tables import table_of
 
     (run, _), _ = made
-    drops = iter([0.5, 0.4, 0.3, 0.2, 0.1])
+    planted = iter([{"auc": {"drop": a}, "accuracy": {"drop": b}} for a, b in zip(auc, accuracy, strict=True)])
     shifts = iter([0.0, 0.1, 0.2, 0.3, 0.4])
     table = table_of(run)
-    monkeypatch.setattr(robustness, "read", lambda _run: {"mean_accuracy_drop": next(drops)})
+    monkeypatch.setattr(robustness, "read", lambda _run: {"corruptions": {"blur": [next(planted)]}})
     monkeypatch.setattr(
         robustness,
         "table_of",
         lambda _run: table.assign(explanation_coverage=table["explanation_coverage"] + next(shifts)),
     )
     found = association([run] * 5)
-    assert found["spearman"] == pytest.approx(-1) and found["high"] == pytest.approx(-1)
-    assert "association" in found["finding"] and "not a cause" in found["finding"]
+    assert found["metric"] == metric
+    assert found["spearman"] == found["low"] == found["high"] == pytest.approx(spearman)
+    assert f"loss of {metric}" in found["finding"] and "not a cause" in found["finding"]
+
+
+def test_without_a_positive_class_accuracy_is_meant(made, monkeypatch):
+    (run, _), classifier = made
+    measure(run, classifier, limit=12)
+    assert association([run])["metric"] == "auc"
+    monkeypatch.setattr(robustness, "positive_of", lambda _run: None)
+    assert association([run])["metric"] == "accuracy"
 
 
 def test_command_asks_for_the_classifier(made, capsys):

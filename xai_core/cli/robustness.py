@@ -41,7 +41,8 @@ def _as_text(name: str, entry: dict) -> str:
     ]
     clean = ", ".join(f"{metric} {number(value)}" for metric, value in entry["clean"].items())
     head = f"{name}: {entry['samples']['n']} records, clean {clean}; drop on worse images (95 % interval)"
-    return f"{head}\n{table(('', 'accuracy', 'auc'), rows)}\n  mean drop of accuracy {entry['mean_accuracy_drop']:+.3f}"
+    means = ", ".join(f"{metric} {value:+.3f}" for metric, value in entry["mean_drop"].items() if value is not None)
+    return f"{head}\n{table(('', 'accuracy', 'auc'), rows)}\n  mean drop: {means}"
 
 
 def _drop(entry: dict) -> str:

@@ -94,7 +94,7 @@ def measure(
     dict
         Plain JSON values: ``clean`` {metric: value}; ``corruptions`` {name: [{``strength``, ``accuracy``, ``auc``}]},
         each metric ``value`` on the worse images and ``drop`` = clean - worse with its paired 95 % interval;
-        ``mean_accuracy_drop`` over all conditions.
+        ``mean_drop`` {metric: over all conditions, None where one of them has none}.
 
     Raises
     ------
@@ -119,7 +119,6 @@ def measure(
             found[name].append({"strength": strength} | _drops(clean, answers(worse), seed))
             if progress:
                 progress(sum(map(len, found.values())), total)
-    drops = [row["accuracy"]["drop"] for rows in found.values() for row in rows]
     result = {
         "format": FORMAT,
         "content_digest": run.manifest["content_digest"],
@@ -129,7 +128,7 @@ def measure(
         "clean": _values(clean),
         "corruptions": found,
         "strengths": {name: about for name, (about, _) in CORRUPTIONS.items()},
-        "mean_accuracy_drop": float(np.mean(drops)),
+        "mean_drop": {name: _mean_drop(found, name) for name in METRICS},
         "versions": versions(),
     }
     result["sha256"] = _digest(result)
@@ -161,28 +160,23 @@ def association(runs: Sequence[Run], *, seed: int = 0, resamples: int = 2000) ->
     Returns
     -------
     dict
-        ``points`` [{run, ``mean_accuracy_drop``, ``excess_explanation_coverage``}], ``spearman`` with ``low``,
-        ``high`` (percentile bootstrap over candidates), ``n`` and ``finding``, a sentence. Negative: the better
-        aligned lose less. It is an association over a few candidates, and says nothing of a cause.
+        ``metric`` whose mean drop is meant: AUC where a class is positive and every drop has a value, else accuracy
+        (which rises where a classifier begins to call everything the frequent class);
+        ``points`` [{run, ``mean_drop``, ``excess_explanation_coverage``}], ``spearman`` with ``low``, ``high``
+        (percentile bootstrap over candidates), ``n`` and ``finding``, a sentence. Negative: the better aligned lose
+        less. It is an association over a few candidates, and says nothing of a cause.
 
     Raises
     ------
     BadInput
         Where a run was not measured.
     """
-    points = []
-    for run in runs:
-        found = read(run)
-        if found is None:
-            raise _bad(run, f"a run with {FILE}", "none", "measure it first")
-        table = table_of(run)
-        excess = (table["explanation_coverage"] - table["chance_random_explanation_coverage"])[scored(table)]
-        alignment = intervals.mean(excess.to_numpy(float)).value
-        points.append({"run": str(run.folder), "mean_accuracy_drop": found["mean_accuracy_drop"]})
-        points[-1]["excess_explanation_coverage"] = alignment
-    known = [(p["excess_explanation_coverage"], p["mean_accuracy_drop"]) for p in points]
-    known = np.array([pair for pair in known if pair[0] is not None]).reshape(-1, 2)
-    entry = {"points": points, "n": len(known), "spearman": None, "low": None, "high": None}
+    metric, drops = _judged_by(runs)
+    pairs = list(zip(map(_alignment, runs), drops, strict=True))
+    names = ("run", "excess_explanation_coverage", "mean_drop")
+    points = [dict(zip(names, (str(run.folder), *pair), strict=True)) for run, pair in zip(runs, pairs, strict=True)]
+    known = np.array([pair for pair in pairs if None not in pair]).reshape(-1, 2)
+    entry = {"metric": metric, "points": points, "n": len(known), "spearman": None, "low": None, "high": None}
     if len(known) < FEWEST:
         finding = f"With {len(known)} candidates no association can be stated; it takes at least {FEWEST}."
         return entry | {"finding": finding}
@@ -196,10 +190,31 @@ def association(runs: Sequence[Run], *, seed: int = 0, resamples: int = 2000) ->
         return entry | {"finding": "No association can be stated: the candidates do not differ."}
     within = "" if entry["low"] is None else f" (95 % interval {entry['low']:.2f} to {entry['high']:.2f})"
     finding = (
-        f"Over {len(known)} candidates the Spearman association between alignment and loss of accuracy is "
+        f"Over {len(known)} candidates the Spearman association between alignment and loss of {metric} is "
         f"{entry['spearman']:+.2f}{within}: an association over few candidates, not a cause."
     )
     return entry | {"finding": finding}
+
+
+def _judged_by(runs: Sequence[Run]) -> tuple[str, list[float | None]]:
+    """Return the metric by which all runs can be compared, and each run's mean drop of it."""
+    measured = list(map(read, runs))
+    if None in measured:
+        raise _bad(runs[measured.index(None)], f"a run with {FILE}", "none", "measure it first")
+    drops = {name: [_mean_drop(found["corruptions"], name) for found in measured] for name in METRICS}
+    metric = "accuracy" if None in drops["auc"] or any(positive_of(run) is None for run in runs) else "auc"
+    return metric, drops[metric]
+
+
+def _mean_drop(corruptions: dict, metric: str) -> float | None:
+    drops = [row[metric]["drop"] for rows in corruptions.values() for row in rows]
+    return None if None in drops else float(np.mean(drops))
+
+
+def _alignment(run: Run) -> float | None:
+    table = table_of(run)
+    excess = (table["explanation_coverage"] - table["chance_random_explanation_coverage"])[scored(table)]
+    return intervals.mean(excess.to_numpy(float)).value
 
 
 def _drawn(run: Run, limit: int, seed: int) -> tuple[list[np.ndarray], list[str], np.ndarray, dict[str, int]]:
