@@ -167,3 +167,16 @@ def test_the_pages_are_drawn_without_torch():
 @pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda page: page.name)
 def test_a_page_stays_short(page):
     assert len(page.read_text(encoding="utf-8").splitlines()) < 80
+
+
+
+
+def test_a_damaged_run_is_left_out_of_the_list_and_says_why_when_asked_for(tmp_path):
+    damaged = tmp_path / "runs" / "damaged"
+    damaged.mkdir(parents=True)
+    (damaged / "run.json").write_text('{"settings": {}}')
+    test = opened()
+    assert not any("damaged" in option for option in test.selectbox("run_choice").options)
+    asked = opened(run="runs/damaged")
+    assert "specification version" in asked.error[0].value
+    assert count_of(asked) == len(records())

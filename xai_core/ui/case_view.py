@@ -156,13 +156,17 @@ def _score_row(name: str, score: dict) -> dict:
     value = score["undefined"] if score["value"] is None else f"{score['value']:.3f}"
     levels = {"random": "Random", "centre": "Centre", "other": "Others"}
     row = {"Score": title_of(name), "Value": value}
-    row |= {title: _number(score["chance"][level]) for level, title in levels.items()}
-    return row | {"Above random": _number(score["excess"]["random"])}
+    row |= {title: _share(score["chance"][level]) for level, title in levels.items()}
+    return row | {"Above random": _share(score["excess"]["random"])}
 
 
 def _provenance(facts: dict) -> None:
     with st.expander("Provenance: what made this map"):
         st.json(facts["provenance"], expanded=2)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _number(value: object) -> str:

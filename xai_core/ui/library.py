@@ -22,9 +22,12 @@ DEPTH = 3
 
 @st.cache_resource(ttl=5, show_spinner=False)
 def folders() -> tuple[str, ...]:
-    """Return the folders of all finished runs under runs/ and of the sample, relative to here where they can be."""
-    found = (manifest.parent for root in (HOME, SAMPLE) for manifest in _manifests(root))
-    return tuple(dict.fromkeys(shorten(folder) for folder in found))
+    """Return the folders of all finished runs under runs/ and of the sample, relative to here where they can be.
+
+    One that cannot be opened is left out: asked for by name, it says why.
+    """
+    found = dict.fromkeys(shorten(manifest.parent) for root in (HOME, SAMPLE) for manifest in _manifests(root))
+    return tuple(folder for folder in found if _opens(folder))
 
 
 def runs_in(folder: str) -> tuple[str, ...]:
@@ -100,6 +103,14 @@ def siblings_of(run: Run) -> dict[str, Run]:
 def verdicts() -> Verdicts:
     """Return the verdicts of this working directory."""
     return _verdicts(str(Path("verdicts.sqlite").absolute()))
+
+
+def _opens(folder: str) -> bool:
+    try:
+        run_of(folder)
+    except (BadInput, OSError):
+        return False
+    return True
 
 
 def _manifests(root: Path) -> list[Path]:
