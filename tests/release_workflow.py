@@ -16,10 +16,25 @@ Two policies judge them. The numbers of `CALIBRATED` were fixed on the data of s
 * 15 epochs on images of 64 pixels: the planted candidate called every validation image rightly from the eighth on.
 
 On the first lesions it decided on, those of `DECIDING`, it let the planted candidate pass: 0.041, with an interval from
--0.048 to 0.134. Half-way between two means of 30 items each was no threshold, and to let the mean decide gave the doubt
-to the candidate. It was left as it is. `SHIPPED` has the rules and numbers of sample_data/policy.toml that need no
-baseline: the lower end of the interval decides, and the doubt counts against the candidate. It was taken up after
-the figures of `DECIDING` had been seen, so what it says there proves nothing; `MORE` had not been seen.
+-0.048 to 0.134. It was left as it is. `SHIPPED`, the rules and numbers of sample_data/policy.toml that need no
+baseline, by the interval's lower end, was taken up after that and before the figures of `MORE` were seen.
+
+What came out, means above chance (planted: evidence in the patch; area 0.12 to 0.14):
+
+=====  ======  =======  =====  =========================  ==========================
+seed   either  planted  patch  calibrated passes          shipped passes
+=====  ======  =======  =====  =========================  ==========================
+7       0.304    0.041  0.694  either, planted            either
+9       0.090   -0.003  0.646  either                     either
+10      0.068   -0.003  0.636  either                     none
+11      0.070   -0.044  0.618  either                     none
+12      0.114    0.170  0.662  either, planted            planted
+=====  ======  =======  =====  =========================  ==========================
+
+So mean explanation coverage over 30 items does not reliably stop this shortcut, and a stricter rule stops the honest
+candidate too; where the evidence lies inside the patch the shortcut shows on every seed. Nothing was tuned to hide it.
+On seed 12, over the whole held-out part, the planted candidate's mean is -0.08 for benign images and 0.40 for malignant
+ones: the shortcut is in one class alone, and a mean over both hides it.
 """
 
 from __future__ import annotations
