@@ -169,8 +169,6 @@ def test_a_page_stays_short(page):
     assert len(page.read_text(encoding="utf-8").splitlines()) < 80
 
 
-
-
 def test_a_damaged_run_is_left_out_of_the_list_and_says_why_when_asked_for(tmp_path):
     damaged = tmp_path / "runs" / "damaged"
     damaged.mkdir(parents=True)
