@@ -322,7 +322,7 @@ def test_arrows_walk_the_matrix_and_the_focus_stays_when_it_is_drawn_again(show)
 
 def test_a_cell_without_records_says_so_and_the_rest_is_told(show):
     page = show("matrix")
-    expect(cell(page, "label benign, called malignant: 0 records, no score")).to_have_text("0")
+    expect(cell(page, "label benign, called malignant: 0 records, no score").locator(".count")).to_have_text("0")
     expect(page.locator(".st-key-matrix .left-out")).to_have_text("2 records without a label are left out.")
     expect(page.locator(".st-key-matrix .legend")).to_contain_text("Mean explanation coverage01")
 
