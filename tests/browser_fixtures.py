@@ -6,6 +6,7 @@ and on any request that leaves this machine. conftest.py hands both to every tes
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -71,27 +72,46 @@ def serve(tmp_path_factory) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def page(browser) -> Iterator[Callable[..., object]]:
     """Return ``page(url, width=1440, height=1000, scheme="light") -> Page``, opened and without an error so far."""
+    with contexts_of(browser, patience=30_000) as new_page:
+
+        def open_page(url: str, **looks):
+            new = new_page(**looks)
+            new.goto(url)
+            return new
+
+        yield open_page
+
+
+@contextlib.contextmanager
+def contexts_of(browser, patience: int, known: Callable[[object], bool] = lambda line: False):
+    """Hand out ``new_page(width, height, scheme)``, each page in a context of its own with `patience` ms of time-out.
+
+    Fails on leaving where any of them had an exception, a console error that is not `known`, or a request beyond this
+    machine.
+    """
     contexts, faults = [], []
 
-    def open_page(url: str, width: int = 1440, height: int = 1000, scheme: str = "light"):
+    def new_page(width: int = 1440, height: int = 1000, scheme: str = "light"):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
-        context.set_default_timeout(30_000)
-        new = context.new_page()
-        watch(new, faults)
-        new.goto(url)
-        return new
+        context.set_default_timeout(patience)
+        page = context.new_page()
+        watch(page, faults, known)
+        return page
 
-    yield open_page
+    yield new_page
     for context in contexts:
         context.close()
     assert not faults, "\n".join(faults)
 
 
-def watch(page, faults: list[str]) -> None:
-    """Add to `faults` each exception, console error and request beyond this machine."""
+def watch(page, faults: list[str], known: Callable[[object], bool] = lambda line: False) -> None:
+    """Add to `faults` each exception, console error that is not `known`, and request beyond this machine."""
     page.on("pageerror", lambda error: faults.append(f"exception in the page: {error}"))
-    page.on("console", lambda line: line.type == "error" and faults.append(f"console: {line.text}"))
+    page.on(
+        "console",
+        lambda line: line.type == "error" and not known(line) and faults.append(f"console: {line.text}"),
+    )
     page.on("request", lambda request: leaves(request.url) and faults.append(f"request to {request.url}"))
 
 

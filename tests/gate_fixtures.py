@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from review_fixtures import CLASSES, SQUASH, record, write_run
 
-from xai_core.files import write_json
+from xai_core.files import sealed, write_json
 from xai_core.release import review_set, trust
 from xai_core.release.policy import Policy
 from xai_core.release.review_set import ReviewSet
@@ -85,5 +85,5 @@ def probed(run: Run, passed: bool | None) -> Run:
         "content_digest": run.manifest["content_digest"],
         "randomisation": {"layers": [last], "passed": passed, "rule": "planted", "finding": finding},
     }
-    write_json(run.folder / trust.FILE, found | {"sha256": trust._digest(found)})
+    write_json(run.folder / trust.FILE, sealed(found))
     return run

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from browser_fixtures import leaves
+from browser_fixtures import contexts_of
 
 from xai_core.runs import open_run
 from xai_core.runs.tables import table_of
@@ -43,32 +43,19 @@ def visit(browser, app) -> Iterator[Callable[..., object]]:
 
     A test fails where any of its pages had an exception or a console error, or asked for anything beyond this machine.
     """
-    contexts, faults = [], []
+    with contexts_of(browser, PATIENCE, looked_for) as new_page:
 
-    def open_page(path: str = "/explore", width: int = 1440, height: int = 1000, scheme: str = "light", **parameters):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        listen(page, faults)
-        page.goto(address(app, path, **parameters))
-        drawn(page)
-        return page
+        def open_page(path: str = "/explore", *, width: int = 1440, height: int = 1000, scheme: str = "light", **said):
+            page = new_page(width, height, scheme)
+            page.goto(address(app, path, **said))
+            drawn(page)
+            return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not faults, "\n".join(faults)
+        yield open_page
 
 
-def listen(page, faults: list[str]) -> None:
-    """Add to `faults` each exception, console error and request beyond this machine."""
-    page.on("pageerror", lambda error: faults.append(f"exception in the page: {error}"))
-    page.on("console", lambda line: line.type == "error" and not _looked_for(line) and faults.append(line.text))
-    page.on("request", lambda request: leaves(request.url) and faults.append(f"request to {request.url}"))
-
-
-def _looked_for(line) -> bool:
+def looked_for(line) -> bool:
+    """Say whether a console line is Streamlit's own probing."""
     return "404" in line.text and LOOKED_FOR.search(line.location["url"]) is not None
 
 

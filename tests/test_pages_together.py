@@ -6,7 +6,9 @@ import sqlite3
 
 import numpy as np
 import pytest
+from browser_fixtures import contexts_of
 from pages_fixtures import (
+    PATIENCE,
     RUNS,
     address,
     button,
@@ -17,7 +19,7 @@ from pages_fixtures import (
     gallery_is,
     given_is,
     ids,
-    listen,
+    looked_for,
     records,
     shows,
     tiles,
@@ -89,27 +91,21 @@ class Reader:
 
 def work(browser, app, workspace, runs: list[str], rounds: int) -> None:
     """Let a reader for each run filter and judge in turn, and hold what is stored against what was acknowledged."""
-    contexts, faults, readers = [], [], []
-    for number, run in enumerate(runs):
-        context = browser.new_context(viewport={"width": 1440, "height": 1000})
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        listen(page, faults)
-        page.goto(address(app, "/explore", run=run))
-        readers.append(Reader(page, number + 100 * len(runs), run))
-    for reader in readers:
-        drawn(reader.page)
-    for _ in range(rounds):
+    readers = []
+    with contexts_of(browser, PATIENCE, looked_for) as new_page:
+        for number, run in enumerate(runs):
+            page = new_page()
+            page.goto(address(app, "/explore", run=run))
+            readers.append(Reader(page, number + 100 * len(runs), run))
         for reader in readers:
-            reader.filter()
+            drawn(reader.page)
+        for _ in range(rounds):
+            for reader in readers:
+                reader.filter()
+            for reader in readers:
+                reader.judge()
         for reader in readers:
-            reader.judge()
-    for reader in readers:
-        reader.still()
-    for context in contexts:
-        context.close()
-    assert not faults, "\n".join(faults)
+            reader.still()
     stored = events(workspace)
     for reader in readers:
         key = {run: open_run(f"sample_data/runs/{run}").manifest["content_digest"] for run in RUNS}

@@ -101,7 +101,7 @@ def test_pathways_share_their_first_stage(whole):
 def test_the_outcome_is_sealed_and_drawn(whole, tmp_path):
     _, found = whole
     content = {k: v for k, v in found.items() if k != "sha256"}
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     assert hashlib.sha256(canonical.encode()).hexdigest() == found["sha256"]
     first, second = (draw_pathways(found, tmp_path / name).read_bytes() for name in ("1.png", "2.png"))
     assert first == second and len(first) > 10_000

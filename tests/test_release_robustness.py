@@ -10,6 +10,7 @@ import pytest
 from tests.runs_fixtures import make_dataset, tiny_classifier
 from xai_core.cli import main
 from xai_core.errors import BadInput
+from xai_core.files import sealed
 from xai_core.release import robustness
 from xai_core.release.robustness import CORRUPTIONS, FILE, association, corrupt, measure, read
 from xai_core.runs import explain_dataset
@@ -100,7 +101,7 @@ def test_the_real_classifier_and_what_is_kept(made):
     with pytest.raises(BadInput):
         read(run)
     content["content_digest"] = "of another run"
-    content["sha256"] = robustness._digest(content)
+    content["sha256"] = sealed(content)["sha256"]
     file.write_text(json.dumps(content))
     with pytest.raises(BadInput):
         read(run)

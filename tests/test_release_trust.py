@@ -12,6 +12,7 @@ import pytest
 from tests.runs_fixtures import make_dataset, tiny_classifier
 from xai_core.cli import main
 from xai_core.errors import BadInput
+from xai_core.files import sealed
 from xai_core.probes import faithfulness, randomise
 from xai_core.release import trust
 from xai_core.release.chosen import choose, seed_of
@@ -169,7 +170,7 @@ def test_figures_that_are_not_the_run_s_own_are_refused(made):
         trust.read(run)
     assert trust.mark(run).startswith("figures of trust do not fit: they are damaged")
     found = json.loads(whole) | {"content_digest": "0" * 64}
-    path.write_text(json.dumps(found | {"sha256": trust._digest(found)}))
+    path.write_text(json.dumps(sealed(found)))
     with pytest.raises(BadInput, match="figures of another run"):
         trust.read(run)
     path.write_text(whole)

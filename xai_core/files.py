@@ -32,7 +32,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -77,6 +77,18 @@ def read_json(path: Path) -> dict:
     return value
 
 
+def sealed(content: dict) -> dict:
+    """Return plain JSON values with the ``sha256`` (hex) of all the others, in canonical form, beside them."""
+    others = {key: value for key, value in content.items() if key != "sha256"}
+    text = json.dumps(others, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return others | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def is_sealed(content: dict) -> bool:
+    """Return whether a content's ``sha256`` is that of the rest: nothing was changed since it was sealed."""
+    return content.get("sha256") == sealed(content)["sha256"]
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 (hex) of a file's bytes."""
     with Path(path).open("rb") as file:
@@ -84,19 +96,26 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder's ``.lock`` as its only writer; the system releases it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is absent.
+    wait : bool
+        Wait until another writer has ended instead of refusing.
 
     Raises
     ------
     BadInput
-        Where another process holds it.
+        Where another process holds it, or the folder cannot be made and written.
     """
     import fcntl
 
     with _lock_file(folder) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadInput(
                 where=folder,
@@ -120,7 +139,8 @@ def _lock_file(folder: Path) -> TextIO:
         ) from error
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush a folder to disk, so that a file's new name or place in it survives a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xai_core.errors import BadInput
-from xai_core.files import sha256_of, write_atomic
+from xai_core.files import exclusive, sha256_of, write_atomic
 from xai_core.release import journal
 from xai_core.release.archive_entry import RUN, Entry, Stored, key_of
 from xai_core.runs.store import Run
@@ -204,7 +204,7 @@ class Archive:
             Where a file cannot be read, changes meanwhile, or the archive cannot be written or is damaged; what was
             stored before is intact.
         """
-        with journal.only_writer(self.folder):
+        with exclusive(self.folder, wait=True):
             for leftover in self.folder.glob("objects/*/.*.tmp"):
                 leftover.unlink()
             stored = {name: self._store(source) for name, source in sorted(files.items())}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from xai_core.errors import BadInput
+from xai_core.files import sealed
 from xai_core.release import blind
 from xai_core.release.explanation_rules import (
     ALIKE,
@@ -103,7 +102,7 @@ def gate(
         "policy": {"name": policy.name, "sha256": policy.sha256},
         "people": _people(review_set, own.run, verdicts) if own.run and verdicts else None,
     }
-    return result | {"sha256": digest(result)}
+    return sealed(result)
 
 
 def verdict_of(outcomes: Sequence[Outcome], missing: Sequence[str]) -> str:
@@ -117,13 +116,6 @@ def verdict_of(outcomes: Sequence[Outcome], missing: Sequence[str]) -> str:
         frozenset({EXPLANATION}): FAIL_EXPLANATION,
         frozenset({METRIC, EXPLANATION}): FAIL_BOTH,
     }[frozenset(failed)]
-
-
-def digest(result: dict) -> str:
-    """Return the sha256 (hex) of a result's canonical JSON, without its own ``sha256``."""
-    kept = {key: value for key, value in result.items() if key != "sha256"}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _opened(folder: str | Path) -> Run | BadInput:

@@ -6,12 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_core.errors import BadInput
-from xai_core.files import write_atomic
+from xai_core.files import flush_folder, write_atomic
 
 FILE = "journal.jsonl"
 NOTHING_BEFORE = "0" * 64
@@ -146,32 +145,4 @@ def _write(path: Path, line: bytes, torn: int) -> None:
                 file.truncate(end)
             raise
     if is_new:
-        _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Wait until nobody else writes in a folder, and hold it; the system lets go when the process ends."""
-    import fcntl
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a")
-    except OSError as error:
-        raise BadInput(
-            where=folder,
-            expected="a folder that can be made and written",
-            found=error.strerror or str(error),
-            remedy="name another folder",
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        flush_folder(path.parent)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from xai_core.files import sealed
 from xai_core.scores import intervals
 from xai_core.scores.arrays import SCORE_NAMES
 from xai_core.training import PATHWAYS
@@ -44,8 +43,7 @@ def outcome(settings: Mapping, judged_by: str, padding: Mapping, cells: Mapping[
         "pathways": rows,
         "best": max(known, key=known.get) if known else None,
     }
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return content | {"sha256": hashlib.sha256(canonical.encode()).hexdigest()}
+    return sealed(content)
 
 
 def _row(pathway: str, cells: Sequence[dict]) -> dict:

@@ -6,7 +6,6 @@ is noticed when it is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.errors import BadInput
-from xai_core.files import write_atomic
+from xai_core.files import is_sealed, sealed, write_atomic
 from xai_core.release import strata
 from xai_core.release.outlined import Redrawn, cut_of, mask_hash
 from xai_core.runs import Run
@@ -105,7 +104,7 @@ class ReviewSet:
     @property
     def sha256(self) -> str:
         """Return the sha256 (hex) of the content: what names this review set."""
-        return _digest(self._content())
+        return sealed(self._content())["sha256"]
 
     def triplets(self) -> list[tuple[Item, Item, Item]]:
         """Return each failure that is matched, with its easy and its borderline case."""
@@ -216,7 +215,7 @@ def read(file: str | Path) -> ReviewSet:
         content = json.loads(written)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise _bad(file, f"a file of the format {FORMAT!r}", "another one", "name a file that `review-set` wrote")
-        if _digest(content) != content["sha256"] or _rendered(content) != written:
+        if not is_sealed(content) or _rendered(content) != written:
             raise _bad(file, "the content that its sha256 names", "bytes that were changed", "restore the file")
         parts = {key: value for key, value in content.items() if key not in ("format", "sha256")}
         parts["cells"] = tuple(Cell(**cell) for cell in parts["cells"])
@@ -232,15 +231,8 @@ def _bad(file: str | Path, expected: str, found: str, remedy: str) -> BadInput:
     return BadInput(where=file, expected=expected, found=found, remedy=remedy)
 
 
-def _digest(content: dict) -> str:
-    kept = {key: value for key, value in content.items() if key != "sha256"}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _rendered(content: dict) -> bytes:
-    kept = {key: value for key, value in content.items() if key != "sha256"}
-    return (json.dumps(kept | {"sha256": _digest(kept)}, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(sealed(content), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _tables(runs: Sequence[Run]) -> list[pd.DataFrame]:

@@ -6,7 +6,6 @@ Kept beside the run in ``RUN/robustness.json``.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.errors import BadInput
-from xai_core.files import read_json, write_json
+from xai_core.release import measured
 from xai_core.release.paired import case_differences
 from xai_core.review.again import classifier_of, preparation_of, samples_of, unusable
 from xai_core.review.tiles import encode_jpeg
@@ -121,7 +120,6 @@ def measure(
                 progress(sum(map(len, found.values())), total)
     result = {
         "format": FORMAT,
-        "content_digest": run.manifest["content_digest"],
         "classifier_digest": classifier.digest,
         "threshold": threshold_of(run, None),
         "samples": {"n": len(frames), "limit": limit, "seed": seed, "left_out": left_out},
@@ -131,9 +129,7 @@ def measure(
         "mean_drop": {name: _mean_drop(found, name) for name in METRICS},
         "versions": versions(),
     }
-    result["sha256"] = _digest(result)
-    write_json(run.folder / FILE, result)
-    return result
+    return measured.keep(run, FILE, result)
 
 
 def read(run: Run) -> dict | None:
@@ -144,14 +140,7 @@ def read(run: Run) -> dict | None:
     BadInput
         Where it belongs to other content, or was changed.
     """
-    path = run.folder / FILE
-    if not path.exists():
-        return None
-    found = read_json(path)
-    whole = found.get("format") == FORMAT and found.get("sha256") == _digest(found)
-    if not whole or found["content_digest"] != run.manifest["content_digest"]:
-        raise _bad(run, f"a {FILE} of this run", "one of other content, or changed bytes", "measure the run again")
-    return found
+    return measured.read(run, FILE, FORMAT, "measure the run again: `python -m xai_core robustness RUN`")
 
 
 def association(runs: Sequence[Run], *, seed: int = 0, resamples: int = 2000) -> dict:
@@ -286,12 +275,6 @@ def _turned(image: np.ndarray, turn: float) -> np.ndarray:
 
 def _seed(image_hash: str, name: str, strength: float) -> int:
     return int.from_bytes(hashlib.sha256(f"{image_hash}:{name}:{strength:g}".encode()).digest()[:8], "big")
-
-
-def _digest(found: dict) -> str:
-    kept = {key: value for key, value in found.items() if key != "sha256"}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _bad(run: Run, expected: str, found: str, remedy: str) -> BadInput:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xai_core.errors import BadInput
-from xai_core.files import read_json, write_json
 from xai_core.geometry import upsample
 from xai_core.probes import faithfulness, randomise
+from xai_core.release import measured
 from xai_core.release.chosen import Chosen, choose, seed_of
 from xai_core.review.again import classifier_of
 from xai_core.runs.settings import versions
@@ -92,7 +90,6 @@ def probe(
     cascade = randomise.cascade(classifier, chosen.subject, originals, seed=seed, levels=levels, told=told)
     found = {
         "format": FORMAT,
-        "content_digest": run.manifest["content_digest"],
         "classifier_digest": classifier.digest,
         "samples": {"n": len(chosen.ids), "limit": limit, "seed": seed, "left_out": chosen.left_out, "ids": chosen.ids},
         **curves,
@@ -101,9 +98,7 @@ def probe(
         "settings": _settings(steps, levels),
         "versions": versions(),
     }
-    found["sha256"] = _digest(found)
-    write_json(run.folder / FILE, found)
-    return found
+    return measured.keep(run, FILE, found)
 
 
 def read(run: Run) -> dict | None:
@@ -114,23 +109,7 @@ def read(run: Run) -> dict | None:
     BadInput
         Where it belongs to other content, or was changed.
     """
-    path = run.folder / FILE
-    if not path.exists():
-        return None
-    found = read_json(path)
-    wrong = ""
-    if found.get("format") != FORMAT or found.get("sha256") != _digest(found):
-        wrong = "bytes that were changed since, or another format"
-    elif found["content_digest"] != run.manifest["content_digest"]:
-        wrong = f"the figures of another run ({found['content_digest'][:12]})"
-    if wrong:
-        raise BadInput(
-            where=path,
-            expected=f"what probing the run {run.manifest['content_digest'][:12]} gave",
-            found=wrong,
-            remedy="probe the run again: `python -m xai_core probe RUN`",
-        )
-    return found
+    return measured.read(run, FILE, FORMAT, "probe the run again: `python -m xai_core probe RUN`")
 
 
 def mark(run: Run) -> str:
@@ -269,9 +248,3 @@ def _estimate(found: intervals.Estimate) -> dict:
 
 def _said(value: float | None) -> str:
     return "an undefined figure" if value is None else f"{value:.2f}"
-
-
-def _digest(found: dict) -> str:
-    kept = {key: value for key, value in found.items() if key != "sha256"}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
