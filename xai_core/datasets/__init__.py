@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from xai_core.datasets import imagenet, isic2016, sample, table
+from xai_core.datasets import imagenet, isic2016, sample, strokes, table
 from xai_core.datasets.checking import check
 from xai_core.datasets.format import Format
 from xai_core.datasets.images import image_hash, read_image
@@ -22,6 +22,7 @@ FORMATS: dict[str, Format] = {
     "imagenet": imagenet.FORMAT,
     "table": table.FORMAT,
     "sample": sample.FORMAT,
+    "strokes": strokes.FORMAT,
 }
 
 _WHERE = "where="
