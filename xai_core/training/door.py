@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from xai_core.training import card, feeds
 from xai_core.training.augmentation import Augmentation
 from xai_core.training.frames import canvas_of
 from xai_core.training.loop import Loop, best_of
+from xai_core.training.machine import machine, used
 from xai_core.training.parts import Part, check_parts, fingerprint, read_part
 from xai_core.training.start import Start, start
 from xai_core.training.state import BEST, FOLDER, begin
@@ -91,7 +91,7 @@ def train(
         if dataset.split_note:
             say(dataset.split_note)
         settings = begin(out, _settings(dataset, recipe), resume=resume)
-        with _machine(settings["threads"]):
+        with machine(settings["threads"]):
             complete = _train(dataset, recipe, out, settings, Tellers(progress, say), save_seconds)
         shutil.rmtree(out / FOLDER)
     return complete
@@ -135,31 +135,7 @@ def resolved(recipe: Recipe, dataset: DataSet, device: str) -> Recipe:
 
 def _settings(dataset: DataSet, recipe: Recipe) -> dict:
     """Return what must be the same when a training goes on."""
-    import torch
-
-    return {
-        "recipe": recipe.as_dict(),
-        "data": fingerprint(dataset),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "threads": recipe.threads or torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
-@contextmanager
-def _machine(threads: int) -> Iterator[None]:
-    """Set what bits depend on, and put it back afterwards."""
-    import torch
-
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    # some CUDA kernels have no deterministic form: there it is a wish, on the CPU a promise
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+    return {"recipe": recipe.as_dict(), "data": fingerprint(dataset), **used(recipe.threads)}
 
 
 def _classifier(begun: Start, dataset: DataSet, device: str) -> Classifier:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_core.errors import BadInput
 from xai_core.models import weights
 from xai_core.training import checkpoints
 from xai_core.training.state import BEST, FOLDER, Progress, restore_progress, save_progress
+from xai_core.training.updates import Updates, class_weights
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from xai_core.training.recipe import Recipe
 
 SAVE_SHARE = 20  # saving waits until this many times as long as the last one took has passed: at most 5 % of the time
-CLIP = 1.0  # norm of the gradient above which it is shortened; without batch norm a first step can be wild
 
 
 @dataclass
@@ -59,16 +58,15 @@ class Loop:
     save_seconds: float
 
     def __post_init__(self) -> None:
-        import torch
-
         self.device = next(self.feed.module.parameters()).device
         self.per_epoch = max(1, len(self.labels) // self.recipe.batch_size)
         self.total = self.per_epoch * self.recipe.epochs
-        self.optimiser = torch.optim.AdamW(_groups(self.feed.module, self.recipe.weight_decay), lr=self.recipe.lr)
-        counts = np.bincount(self.labels)
-        balanced = len(self.labels) / (len(counts) * np.maximum(counts, 1))
-        chosen = balanced if self.recipe.class_weights else np.ones(len(counts))
-        self.class_weights = torch.tensor(chosen, dtype=torch.float32, device=self.device)
+        self.update = Updates(
+            self.feed.module,
+            class_weights(self.labels, balanced=self.recipe.class_weights),
+            weight_decay=self.recipe.weight_decay,
+            precision=self.recipe.precision,
+        )
         self.kept = self._kept_steps()
         self.saved_at, self.save_cost, self.saved_step = time.monotonic(), 0.0, -1
 
@@ -76,7 +74,7 @@ class Loop:
         """Return where training ended: every epoch done, or no better one for `patience` epochs."""
         import torch
 
-        progress = restore_progress(self.folder, self.feed.module, self.optimiser)
+        progress = restore_progress(self.folder, self.feed.module, self.update.optimiser)
         if progress.step == 0:
             self._keep(progress)
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -103,28 +101,9 @@ class Loop:
 
     def _step(self, step: int, epoch: int, positions: np.ndarray) -> float:
         """Return the loss of one update."""
-        import torch
-
-        # dropout draws from here; seeding each step spares storing the generator
-        torch.manual_seed(int(np.random.SeedSequence((self.recipe.seed, step)).generate_state(1)[0]))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.lr * rate(step, self.total, self.recipe.warm_up)
+        lr = self.recipe.lr * rate(step, self.total, self.recipe.warm_up)
         inputs = self.feed.batch(epoch, positions)
-        labels = torch.from_numpy(self.labels[positions]).to(self.device)
-        mixed = self.recipe.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            logits = self.feed.module(inputs)
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels, self.class_weights)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.feed.module.parameters(), CLIP)
-        self.optimiser.step()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise BadInput(
-                where=f"step {step}", expected="a finite loss", found=str(value), remedy="train with a lower lr"
-            )
-        return value
+        return self.update((self.recipe.seed, step), lr, inputs, self.labels[positions])
 
     def _end_epoch(self, progress: Progress, epoch: int) -> None:
         seen = self.metric(self.feed.validation_logits())
@@ -160,7 +139,7 @@ class Loop:
 
     def _save(self, progress: Progress) -> None:
         before = time.monotonic()
-        save_progress(self.folder, progress, self.feed.module, self.optimiser)
+        save_progress(self.folder, progress, self.feed.module, self.update.optimiser)
         self.saved_at = time.monotonic()
         self.save_cost, self.saved_step = self.saved_at - before, progress.step
 
@@ -176,10 +155,3 @@ def rate(step: int, total: int, warm_up: float) -> float:
 def best_of(history: list[dict]) -> dict:
     """Return the row of the best epoch: highest metric, then lowest loss, then earliest."""
     return min(history, key=lambda row: (-row["validation_metric"], row["validation_loss"], row["epoch"]))
-
-
-def _groups(module: torch.nn.Module, decay: float) -> list[dict]:
-    """Return AdamW's groups: biases and the scales of norm layers do not decay."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    heavy, light = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
-    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
