@@ -53,7 +53,7 @@ def test_imagenet_mobilenet_is_right_on_real_images(real_data):
 
 def test_a_network_of_ones_own_proves_itself_on_cifar(real_data):
     spec = (
-        f"import:tests.cifar_resnet:resnet56?weights={real_data / 'weights' / 'cifar10_resnet56.pth'}"
+        f"import:xai_core.models.cifar_resnet:resnet56?weights={real_data / 'weights' / 'cifar10_resnet56.pth'}"
         "&classes=cifar10&size=32&fit=squash"
     )
     classifier = models.load(spec, device="cpu")

@@ -59,7 +59,7 @@ def test_the_sample_classifier():
 
 def test_a_network_of_ones_own(real_data):
     weights = real_data / "weights" / "cifar10_resnet56.pth"
-    spec = f"import:tests.cifar_resnet:resnet56?weights={weights}&classes=cifar10&size=32&fit=squash"
+    spec = f"import:xai_core.models.cifar_resnet:resnet56?weights={weights}&classes=cifar10&size=32&fit=squash"
     classifier = models.load(spec, device="cpu")
     expect_logits(classifier, classifier.network.linear, 64, n=5)
 

@@ -123,6 +123,8 @@ class DataSet:
         Name of the preset of pattern bands: a key of `scores.patterns.BANDS`.
     split_note : str
         How the splits came about, in a sentence.
+    near_duplicates : bool
+        Whether near-duplicates are looked for between splits; not where very many small pictures look alike.
     """
 
     spec: str
@@ -135,6 +137,7 @@ class DataSet:
     synthetic: bool = False
     bands: str = "quantile"
     split_note: str = ""
+    near_duplicates: bool = True
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from xai_core.datasets import imagenet, isic2016, sample, strokes, table
+from xai_core.datasets import cifar10, imagenet, isic2016, mnist, sample, strokes, table
 from xai_core.datasets.checking import check
 from xai_core.datasets.format import Format
 from xai_core.datasets.images import image_hash, read_image
@@ -20,6 +20,8 @@ from xai_core.types import DataSet
 FORMATS: dict[str, Format] = {
     "isic2016": isic2016.FORMAT,
     "imagenet": imagenet.FORMAT,
+    "mnist": mnist.FORMAT,
+    "cifar10": cifar10.FORMAT,
     "table": table.FORMAT,
     "sample": sample.FORMAT,
     "strokes": strokes.FORMAT,

@@ -16,7 +16,7 @@ from xai_core.types import Boxes, DataSet, MaskFile, Problem, Sample
 
 @dataclass(frozen=True)
 class _Finding:
-    """What one sample's files say: errors, the image's digest and its fingerprint (None where unreadable)."""
+    """What one sample's files say: errors, the image's digest and its fingerprint (None where there is none)."""
 
     errors: tuple[SampleError, ...]
     digest: str | None
@@ -38,11 +38,12 @@ def check(
 
     Notes
     -----
-    Near-duplicates are looked for across splits alone (`near_duplicates` says how).
+    Near-duplicates are looked for across splits alone (`near_duplicates` says how), where the data set asks for it.
     """
     frame = frame or Frame()
     samples = sorted(dataset.samples, key=lambda sample: sample.id)
-    found = fingerprints.in_threads(lambda sample: _examine(sample, frame), samples, progress)
+    take = fingerprints.take if dataset.near_duplicates else _without_fingerprint
+    found = fingerprints.in_threads(lambda sample: _examine(sample, frame, take), samples, progress)
     position = {sample.id: k for k, sample in enumerate(dataset.samples)}
     in_order = sorted(zip(samples, found, strict=True), key=lambda pair: position[pair[0].id])
     errors = [error for _, finding in in_order for error in finding.errors]
@@ -51,11 +52,15 @@ def check(
     return dataset.problems + tuple(problem(error, dataset.root) for error in errors)
 
 
-def _examine(sample: Sample, frame: Frame) -> _Finding:
+def _without_fingerprint(path: Path) -> tuple[tuple[int, int], None]:
+    return images.read_image(path).shape[:2], None
+
+
+def _examine(sample: Sample, frame: Frame, take: Callable) -> _Finding:
     errors: list[SampleError] = []
     try:
         digest = images.image_hash(sample.image)
-        size, fingerprint = fingerprints.take(sample.image)
+        size, fingerprint = take(sample.image)
     except SampleError as error:
         return _Finding((error,), None, None)
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from xai_core.datasets import members
 from xai_core.errors import BadInput, SampleError
 from xai_core.types import DataSet, Problem
 
@@ -62,7 +63,7 @@ def inside(root: Path, text: str, named_by: str) -> Path:
             found=f"a path that leads out of it ({named_by})",
             remedy="copy the file into the data set's folder and name it there",
         )
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) and not members.holds(path):
         raise SampleError(
             "file_missing",
             where=text,
@@ -106,6 +107,28 @@ def choice(options: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
     if value is not None and value not in allowed:
         raise BadInput(
             where=f"option {name}", expected=" or ".join(allowed), found=repr(value), remedy="write one of them"
+        )
+    return value
+
+
+def whole_option(options: Mapping[str, str], name: str, default: int) -> int:
+    """Return an option that is a whole number; `BadInput` where it is none."""
+    text = options.get(name, str(default))
+    if not (text.isdecimal() and text.isascii() and len(text) < 10):
+        raise BadInput(where=f"option {name}", expected="a whole number", found=repr(text), remedy="correct it")
+    return int(text)
+
+
+def share_option(options: Mapping[str, str], name: str, default: float) -> float:
+    """Return an option that is a number in [0, 1); `BadInput` where it is none."""
+    text = options.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise BadInput(
+            where=f"option {name}", expected="a number from 0 to below 1", found=repr(text), remedy="mend it"
         )
     return value
 

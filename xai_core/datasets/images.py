@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xai_core.datasets import members
 from xai_core.errors import SampleError
 
 if TYPE_CHECKING:
@@ -124,7 +126,9 @@ def turn(picture: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def image_hash(path: Path) -> str:
-    """Return the SHA-256 of the file's bytes, in hexadecimal."""
+    """Return the SHA-256 of the file's bytes, in hexadecimal; of a container's member its own (`members`)."""
+    if found := members.container_of(path):
+        return sha256(members.member_bytes(*found)).hexdigest()
     try:
         return sha256(_regular(path).read_bytes()).hexdigest()
     except OSError as error:
@@ -142,11 +146,18 @@ def _decode(path: Path, max_pixels: int, convert: Callable[[Image.Image], object
 def _open(path: Path, max_pixels: int) -> Image.Image:
     from PIL import Image
 
-    _regular(path)
+    source: Path | io.BytesIO = path
+    if found := members.container_of(path):
+        member = members.read(*found)
+        if isinstance(member, np.ndarray):
+            return Image.fromarray(member)
+        source = io.BytesIO(member)
+    else:
+        _regular(path)
     try:
         with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=FORMATS)
+            image = Image.open(source, formats=FORMATS)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large(path, "more", max_pixels) from None
     except Exception as error:  # as above: a damaged header
