@@ -19,7 +19,6 @@ def made(
     *,
     swing: float = 5.0,
     classes: int = 4,
-    growth: float = 1.5,
     prototypes: int = 10,
 ) -> Evidence:
     """Return evidence of a made training.
@@ -27,7 +26,7 @@ def made(
     Prototype m is carried by all of class m and speaks for it. Prototypes 4 and 5 are carried by one half of class 0
     each, and speak for it. Prototype 6 is carried by some of classes 1 and 2 and speaks now for the one, now for the
     other, by `swing`. Prototype 7 is carried by all samples and speaks for nothing, as do those from 8 on, carried by
-    some of all classes but the last, which nobody carries. All intensities grow by `growth` each step, whatever they
+    some of all classes but the last, which nobody carries. All intensities grow by half each step, whatever they
     do.
     """
     generator = np.random.default_rng(seed)
@@ -47,7 +46,7 @@ def made(
         if classes > 2:
             side[UNCERTAIN, list(PAIR)] = np.array([swing, -swing]) * (-1) ** step
         logits.append(logits[-1] + rise @ (weight + side) / 2 + generator.normal(0, 0.05, logits[-1].shape))
-        intensity.append((intensity[-1] + rise) * growth)
+        intensity.append((intensity[-1] + rise) * 1.5)
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     return Evidence(
         STEPS,
