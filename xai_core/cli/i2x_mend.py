@@ -19,7 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("track", metavar="TRACK", help="a track's folder")
     add("--out", required=True, type=folder, metavar="DIR", help="where the outcome goes")
     add("--pair", metavar="A,B", help="the two classes (the pair that the final network confuses most)")
-    add("--prototype", type=_numbers, metavar="K,...", help="which prototypes (the most uncertain one of the pair)")
+    add(
+        "--prototype",
+        type=_numbers,
+        metavar="K,...",
+        help="which prototypes (the surest one that is uncertain between the pair)",
+    )
     for field in fields(Options):
         help_ = f"{field.metadata['help']} ({field.default})".replace("%", "%%")
         choices = field.metadata["choices"] or None
@@ -46,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         track,
         options.out,
         Options(**{field.name: getattr(options, field.name) for field in fields(Options)}),
-        chosen(track, options.pair, options.prototype or ()),
+        chosen(track, options.pair, options.prototype or (), progress=Progress("steps analysed")),
         repeats=options.repeats,
         model=options.model,
         threads=options.threads,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.errors import BadInput
+from xai_core.i2x.structure import pair_of, structure
 
 if TYPE_CHECKING:
     from xai_core.i2x.store import Track
@@ -75,27 +76,59 @@ def within(prototypes: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(prototypes))
 
 
-def chosen(track: Track, pair: str | None, prototypes: Sequence[int]) -> Confusion:
+def chosen(
+    track: Track,
+    pair: str | None,
+    prototypes: Sequence[int],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Confusion:
     """Return what to mend on a track: what is named, and from the track's structure what is not.
 
     Parameters
     ----------
     track : Track
     pair : str or None
-        ``A,B``; the most confused pair without.
+        ``A,B``; the pair that the final network confuses most without.
     prototypes : sequence of int
-        The most uncertain one of the pair where empty.
+        Where empty, the surest of those uncertain between the pair; where the test finds none, the nearest to it, and
+        `why` says so. One that a whole class carries (``in_all`` of the analysis) is passed over: without its carriers
+        nothing of the class would be left.
+    progress : callable, optional
+        Told (steps done, steps in all) where the structure has to be made.
 
     Raises
     ------
     BadInput
-        Where a name is none of the track's, or no prototype of the pair is uncertain.
+        Where a name is none of the track's, or no prototype swings between the pair.
     """
-    if pair and prototypes:
-        return Confusion(named(pair, track.class_names), within(prototypes, track.prototypes), "both were named")
-    raise BadInput(
-        where=track.folder,
-        expected="--pair and --prototype",
-        found="one of them, or none",
-        remedy="name both",
-    )
+    asked = named(pair, track.class_names) if pair else None
+    listed = within(prototypes, track.prototypes)
+    if asked and listed:
+        return Confusion(asked, listed, "both were named")
+    found = structure(track, progress=progress)
+    entry = pair_of(found, asked)
+    confused = f"the final network confuses {entry['confused']} of the followed samples of the pair"
+    first = "the pair was named" if asked else f"no pair is confused more often: {confused}"
+    if listed:
+        return Confusion(tuple(entry["classes"]), listed, f"{first}; the prototype was named")
+    best, second = _surest(entry, found["options"])
+    return Confusion(asked or tuple(entry["classes"]), (best,), f"{first}; {second}")
+
+
+def _surest(entry: Mapping, options: Mapping) -> tuple[int, str]:
+    """Return the prototype that a pair fights over, and how sure that is, in words."""
+    rows = [row for row in entry["prototypes"] if max(row["coverage"]) < options["in_all"]]
+    if not rows:
+        raise BadInput(
+            where="the pair " + " and ".join(entry["classes"]),
+            expected="a prototype that swings between them and that not all of a class carries",
+            found="none",
+            remedy="name one with --prototype, or another --pair",
+        )
+    best, level = rows[0], options["level"]
+    sure = sum(row["p"] <= level for row in rows)
+    figures = f"score {best['score']:.3g}, p {best['p']:.3g}"
+    if not sure:
+        return best["prototype"], f"no prototype is uncertain by the test, this one comes nearest ({figures})"
+    return best["prototype"], f"the surest of {sure} uncertain by the test ({figures})"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from xai_core.errors import BadInput
+from xai_core.i2x.changes import carries
 
 SETS = ("full", "curated", "random")
 _DRAW = 2  # the orders of the two epochs are drawn from (seed, 0) and (seed, 1)
@@ -23,8 +24,10 @@ def largest_share(share: np.ndarray, prototypes: Sequence[int]) -> np.ndarray:
     return share[:, list(prototypes)].max(axis=1)
 
 
-def dropped(largest: np.ndarray, labels: np.ndarray, presence: float, among: Sequence[int]) -> np.ndarray:
-    """Return (N,) bool: which samples carry the prototypes, their share being `presence` or more.
+def dropped(
+    largest: np.ndarray, labels: np.ndarray, presence: float, among: Sequence[int], class_names: Sequence[str]
+) -> np.ndarray:
+    """Return (N,) bool: which samples carry the prototypes, on the share `presence` of their places or more.
 
     Parameters
     ----------
@@ -34,19 +37,20 @@ def dropped(largest: np.ndarray, labels: np.ndarray, presence: float, among: Seq
     presence : float
     among : sequence of int
         Classes outside of which no sample is dropped.
+    class_names : sequence of str
 
     Raises
     ------
     BadInput
         Where no sample is dropped, or every one of a class.
     """
-    # the share is a float32 of a count: 0.05 of 20 places has to be 0.05
-    drop = (largest >= np.float32(presence)) & np.isin(labels, list(among))
+    members = np.isin(labels, list(among))
+    drop = carries(largest, presence) & members
     if not drop.any():
         raise BadInput(
             where="the training part",
-            expected=f"samples with the prototypes in {presence:.0%} of their places or more",
-            found=f"none; the largest share is {float(largest[np.isin(labels, list(among))].max(initial=0)):.0%}",
+            expected=f"samples with the prototypes on {presence:.0%} of their places or more",
+            found=f"none; the largest share is {largest[members].max(initial=0):.0%}",
             remedy="name other prototypes, a smaller presence, or the samples of all classes",
         )
     emptied = sorted(set(labels.tolist()) - set(labels[~drop].tolist()))
@@ -54,7 +58,7 @@ def dropped(largest: np.ndarray, labels: np.ndarray, presence: float, among: Seq
         raise BadInput(
             where="the training part",
             expected="samples of every class that do not carry the prototypes",
-            found=f"none of class {', '.join(map(str, emptied))}: all {int(drop.sum())} would be dropped",
+            found=f"none of {', '.join(class_names[k] for k in emptied)}: {int(drop.sum())} samples would be dropped",
             remedy="name other prototypes, or a larger presence",
         )
     return drop

@@ -218,7 +218,7 @@ def _dropped(
     import pyarrow.parquet as pq
 
     among = range(len(names)) if options.of == "all" else confusion.indices(names)
-    drop = curated.dropped(largest, learned.labels, options.presence, among)
+    drop = curated.dropped(largest, learned.labels, options.presence, among, names)
     ids, labels = pa.array(learned.sample_ids, pa.string()), pa.array(learned.labels.astype(np.int32))
     table = pa.table({"sample_id": ids, "label": labels, "share": largest, "dropped": drop})
     write_atomic(out / "curated.parquet", lambda temporary: pq.write_table(table, temporary, compression="zstd"))
