@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 def of_class(structure: dict, name: str) -> str:
-    """Return a few sentences on a class of a structure: what is claimed, or that nothing is, and why."""
+    """Return a few sentences on a class of a structure: what is claimed, or that nothing is, and why.
+
+    Supports are of raw intensity, with their 95 % interval. A prototype uncertain in another pair than the most confused
+    one is named where it is so among all pairs that were looked at.
+    """
     entry = next(each for each in structure["classes"] if each["class"] == name)
     if not entry["samples"]:
         return f"{name}: no sample."
@@ -17,55 +21,47 @@ def of_class(structure: dict, name: str) -> str:
 def _shared(entry: dict) -> str:
     if entry["shared"]:
         best = sorted(entry["shared"], key=lambda role: -role["units"]["raw"]["support"])
-        figures = ", ".join(f"{role['prototype']} ({_support(role)})" for role in best)
-        least = min(role["coverage"] for role in best)
-        return (
-            f"Nearly all of it carries and is supported by {_prototypes(len(best))} {figures}, in {least:.0%} or more."
-        )
+        return f"All of it shares {_listed(best)}."
     doubtful = [str(role["prototype"]) for role in entry["in_one_unit"]]
-    but = f" ({', '.join(doubtful)} would be by one unit of intensity alone)" if doubtful else ""
-    return f"No prototype that nearly all of it carries supports it consistently{but}."
+    but = f" ({' and '.join(doubtful)} under one unit of intensity only)" if doubtful else ""
+    return f"No prototype that all of it carries supports it consistently{but}."
 
 
 def _special(entry: dict) -> str:
-    if not entry["specialised"]:
-        return ""
-    figures = ", ".join(
-        f"{role['prototype']} in {role['coverage']:.0%} ({_support(role)})" for role in entry["specialised"]
-    )
-    return f"Some of it is supported by {_prototypes(len(entry['specialised']))} {figures}."
+    return f"Part of it is told by {_listed(entry['specialised'])}." if entry["specialised"] else ""
 
 
 def _separation(entry: dict) -> str:
     steps: dict[tuple[int, int], list[str]] = {}
     for row in entry["separation"]:
         if row["from"] is not None:
-            steps.setdefault((row["from"], row["to"]), []).append(f"{row['class']} (-{row['loss']:.2f})")
-    if not steps:
-        return ""
+            steps.setdefault((row["from"], row["to"]), []).append(f"{row['class']} ({-row['loss']:+.2f})")
     parts = [f"{', '.join(names)} in steps {first} to {last}" for (first, last), names in steps.items()]
-    return f"What they gave it they took most from {', then '.join(parts)}."
+    return f"What these gained was lost most by {'; then by '.join(parts)}." if parts else ""
 
 
 def _uncertain(structure: dict, name: str) -> str:
-    """Return the uncertain prototypes; outside the most confused pair they have to be so among all pairs looked at."""
     parts = []
     for place, pair in enumerate(structure["pairs"]):
         p = "p" if place == 0 else "p_of_pairs"
         sure = [row for row in pair["prototypes"] if row[p] <= structure["options"]["level"]]
         if sure and name in pair["classes"]:
             other = next(each for each in pair["classes"] if each != name)
-            figures = ", ".join(
+            figures = [
                 f"{row['prototype']} ({row['units']['raw']['changes']} changes of side, p {row[p]:.3f})" for row in sure
-            )
-            parts.append(f"{other}: {figures}")
-    return f"Uncertain between it and {'; and '.join(parts)}." if parts else ""
+            ]
+            parts.append(f"Uncertain between it and {other}: {_prototypes(figures)}.")
+    return " ".join(parts)
 
 
-def _prototypes(count: int) -> str:
-    return "prototype" if count == 1 else "prototypes"
+def _listed(roles: list[dict]) -> str:
+    return _prototypes([f"{role['prototype']} (in {role['coverage']:.0%}, {_support(role)})" for role in roles])
+
+
+def _prototypes(figures: list[str]) -> str:
+    return f"{'prototype' if len(figures) == 1 else 'prototypes'} {', '.join(figures)}"
 
 
 def _support(role: dict) -> str:
     raw = role["units"]["raw"]
-    return f"{raw['support']:+.2f}, {raw['low']:+.2f} to {raw['high']:+.2f}"
+    return f"{raw['support']:+.2f} [{raw['low']:+.2f}, {raw['high']:+.2f}]"
