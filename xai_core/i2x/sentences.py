@@ -6,8 +6,8 @@ from __future__ import annotations
 def of_class(structure: dict, name: str) -> str:
     """Return a few sentences on a class of a structure: what is claimed, or that nothing is, and why.
 
-    Supports are of raw intensity, with their 95 % interval. A prototype uncertain in another pair than the most confused
-    one is named where it is so among all pairs that were looked at.
+    Supports are of raw intensity, with their 95 % interval. A prototype uncertain in another pair than the most
+    confused one is named where it is so among all pairs that were looked at.
     """
     entry = next(each for each in structure["classes"] if each["class"] == name)
     if not entry["samples"]:
