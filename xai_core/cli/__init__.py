@@ -29,6 +29,7 @@ COMMANDS = {
     "compare": "compare runs of several classifiers on the same samples, the first being the baseline",
     "robustness": "measure how much worse classifiers call on blurred, noisy, compressed, dark or tinted images",
     "review-set": "choose and freeze the samples on which candidates are judged",
+    "i2x": "follow what a network learned to look at through its training, and mend what confuses it",
     "gate": "decide by a policy whether a candidate may be released",
     "demo": "open the app on the synthetic sample data, or make them anew",
     "app": "serve the pages to a browser on this machine",
