@@ -7,11 +7,13 @@
     mend.json        the outcome, sealed
     table.csv        its table
 
-The start is the final network of a track: its last checkpoint. Every epoch has a fresh AdamW and a constant learning
-rate, by default the mean of the original schedule, so that it moves the weights as far as an average epoch of the
-training did and a first epoch is the same whether or not a second follows. Nothing is chosen by a validation part: the
-network is taken as it is after an epoch. Every file follows from the settings, so what was killed goes on and ends the
-same.
+The start is the final network of a track: its last checkpoint. Every epoch has a fresh AdamW and everything else of the
+recipe but the learning rate: constant, so that a first epoch is the same whether or not a second follows, and a tenth
+of the recipe's highest, so that the network stays the one by which samples were found to carry a prototype. (ResNet-20
+on 5,000 digits of MNIST, 97.7 % before; after an epoch on all of them, mean and standard deviation of three seeds: at
+a tenth 97.6 +- 0.2 %, at the mean of the original schedule 92.7 +- 1.4 %, with warm-up and cosine again 97.0 +- 0.3 %.)
+Nothing is chosen by a validation part: the network is taken as it is after an epoch. Every file follows from the
+settings, so what was killed goes on and ends the same.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from xai_core.models import Classifier
 
 FORMAT = "right-reasons mend 1"
+GENTLY = 0.1
 _SPELLED, OVERFLOW = {"track", "model"}, "state"
 
 
@@ -62,7 +65,7 @@ class Options:
     weight: float = setting(0.0, "how much a dropped sample still counts in the loss; 0: nothing", low=0.0, high=0.99)
     lr: float = setting(
         0.0,
-        "learning rate; 0: the mean of the original schedule, or its highest where the schedule is repeated",
+        "learning rate; 0: a tenth of the recipe's highest, or that itself where its schedule is repeated",
         low=0.0,
         high=10.0,
     )
@@ -131,7 +134,7 @@ def mend(
     dataset = open_dataset(track.settings["dataset"])
     at = np.flatnonzero((track.samples["split"] == "train").to_numpy())
     rows = track.samples.iloc[at]
-    recipe, batch_norm = _recipe(folder, options, len(rows))
+    recipe, batch_norm = _recipe(folder, options)
     with exclusive(out):
         asked = _settings(track, folder, recipe, options, confusion) | used(threads or recipe.threads)
         settings = _begin(out, asked, resume=resume, threads=threads or recipe.threads)
@@ -164,9 +167,10 @@ def _final_network(track: Track, folder: Path) -> Classifier:
     return classifier
 
 
-def _recipe(folder: Path, options: Options, samples: int) -> tuple[Recipe, str]:
+def _recipe(folder: Path, options: Options) -> tuple[Recipe, str]:
+    """Return the model's recipe at the learning rate of an epoch, and what becomes of its batch norm."""
     recipe, batch_norm = fine_tune.recipe_of(folder)
-    own = recipe.lr if options.schedule == "recipe" else fine_tune.mean_rate(recipe, samples)
+    own = recipe.lr * (GENTLY if options.schedule == "constant" else 1.0)
     return replace(recipe, lr=options.lr or own), batch_norm
 
 

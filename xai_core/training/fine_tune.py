@@ -48,12 +48,6 @@ def recipe_of(folder: Path) -> tuple[Recipe, str]:
     return replace(Recipe.from_dict(card["recipe"]), **decided), card["training"]["batch_norm"]
 
 
-def mean_rate(recipe: Recipe, samples: int) -> float:
-    """Return the mean learning rate over the updates of a training of `samples`: what an average epoch of it had."""
-    total = max(1, samples // recipe.batch_size) * recipe.epochs
-    return recipe.lr * float(np.mean([rate(step, total, recipe.warm_up) for step in range(total)]))
-
-
 class FineTuning:
     """A classifier, its training part in memory, and how an epoch of fine-tuning goes.
 
