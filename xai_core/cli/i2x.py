@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from importlib.util import find_spec
 
 ACTIONS = {
     "fit": "find a model's prototypes and follow them through its training: a track",
@@ -17,8 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of each action."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, help_ in ACTIONS.items():
-        if not find_spec(f"xai_core.cli.i2x_{name}"):
-            continue
         action = actions.add_parser(
             name,
             help=help_,

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from xai_core.cli.data import add_data, folder, positive_int
-from xai_core.cli.output import Progress, print_json, say
+from xai_core.cli.output import Progress, number, print_json, say, table
 
 if TYPE_CHECKING:
     from xai_core.i2x.store import Track
@@ -38,23 +38,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Return 0 when the track is finished, or a number of prototypes suggested."""
     from xai_core.datasets import open_dataset
-    from xai_core.i2x.follow import follow
+    from xai_core.i2x.follow import follow, suggest
     from xai_core.i2x.material import Choices
 
     choices = Choices(**{field.name: getattr(options, field.name) for field in fields(Choices)})
     dataset = open_dataset(options.data)
-    machine = {"device": options.device, "precision": options.precision, "threads": options.threads}
-    track = follow(
-        dataset,
-        options.model,
-        options.out,
-        choices,
-        **machine,
-        part_size=options.part_size,
-        resume=options.resume,
-        progress=Progress("images looked at"),
-        say=say,
-    )
+    told = {"progress": Progress("images looked at"), "say": say}
+    told |= {"device": options.device, "precision": options.precision, "threads": options.threads}
+    if options.suggest:
+        _show_curve(suggest(dataset, options.model, options.out, choices, **told), options)
+        return 0
+    resumed = {"part_size": options.part_size, "resume": options.resume}
+    track = follow(dataset, options.model, options.out, choices, **resumed, **told)
     if options.json:
         print_json(_report(track))
         return 0
@@ -64,6 +59,15 @@ def run(options: argparse.Namespace) -> int:
     )
     say(f"next: python -m xai_core i2x show {quote(str(track.folder))}")
     return 0
+
+
+def _show_curve(found: dict, options: argparse.Namespace) -> None:
+    if options.json:
+        print_json(found)
+        return
+    rows = [(row["prototypes"], number(row["inertia"]), number(row["silhouette"])) for row in found["rows"]]
+    print(table(("prototypes", "inertia", "silhouette"), rows, indent=""))
+    print(f"suggested: --prototypes {found['suggested']} (where more of them begin to help less)")
 
 
 def _report(track: Track) -> dict:

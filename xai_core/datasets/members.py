@@ -30,12 +30,13 @@ _FILLING = threading.Lock()
 
 def container_of(path: Path) -> tuple[Path, str] | None:
     """Return (container, name in it) of a path that goes through a file; None where it does not."""
-    if os.path.lexists(path):
+    # text, not paths: this is asked of every picture of every data set
+    text = container = os.fspath(path)
+    while container and not os.path.lexists(container):
+        container = container.rpartition("/")[0]
+    if container == text or not Path(container).is_file():
         return None
-    for parent in path.parents:
-        if os.path.lexists(parent):
-            return (parent, path.relative_to(parent).as_posix()) if parent.is_file() else None
-    return None
+    return Path(container), text[len(container) + 1 :]
 
 
 def holds(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.errors import BadInput
-from xai_core.files import exclusive
+from xai_core.files import exclusive, read_json, sealed, write_json
 from xai_core.i2x import prototypes as fitting
+from xai_core.i2x.curve import POSITIONS, SAMPLES, curve
 from xai_core.i2x.looking import Looking, Seen
 from xai_core.i2x.material import Choices, Material, chosen_samples, chosen_steps, gather, settings_of
 from xai_core.i2x.store import MANIFEST, Track
 from xai_core.i2x.writing import TrackWriter
 from xai_core.models import load
-from xai_core.runs.settings import class_places, default_threads
+from xai_core.runs.settings import default_threads
 from xai_core.training.machine import machine
 from xai_core.types import DataSet
 
 if TYPE_CHECKING:
     from xai_core.i2x.prototypes import Prototypes
 
+CURVE = "curve.json"
 FRAMES = ".frames.tmp"  # in the track's folder, where frames take more memory than there is; removed at the end
 
 
@@ -102,7 +104,6 @@ def follow(
 
     with exclusive(out), machine(threads):
         final = look(steps[-1])
-        class_places(dataset, final.classifier)
         writer = TrackWriter(out, settings_of(dataset, model, steps, final, choices, out, threads), resume=resume)
         if (out / MANIFEST).is_file() and not (track := Track(out)).verify():
             return track
@@ -114,6 +115,43 @@ def follow(
         finally:
             (out / FRAMES).unlink(missing_ok=True)
         return writer.finish(material.left_out)
+
+
+def suggest(
+    dataset: DataSet,
+    model: str | Path,
+    out: str | Path,
+    choices: Choices | None = None,
+    *,
+    device: str | None = None,
+    precision: str = "float32",
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """Return how well each of several numbers of prototypes fits (`curve`), and keep it as ``curve.json`` in `out`.
+
+    Parameters as `follow`; a part of the samples and places will do. `out` may be the folder of the track to be.
+    """
+    model, out, choices = Path(model), Path(out), choices or Choices()
+    threads = threads or default_threads()
+    step = chosen_steps(model, choices.checkpoints)[-1]
+    fewer = replace(choices, limit=min(choices.limit or SAMPLES, SAMPLES))
+    samples = chosen_samples(dataset, fewer)
+    with exclusive(out), machine(threads):
+        looking = Looking(load(f"{model}?checkpoint={step}", device=device, precision=precision), choices.batch_size)
+        try:
+            material = gather(dataset, looking, samples, out / FRAMES, threads, say)
+            count = len(material.table)
+            told = Work(material, fewer, None, 0, None, progress, say, total=count)
+            features = drawn_features(
+                looking, material.frames, min(choices.positions, POSITIONS), choices.seed, told.tell
+            )
+        finally:
+            (out / FRAMES).unlink(missing_ok=True)
+        found = curve(features, choices.dimensions, method=choices.method, seed=choices.seed)
+        about = {"model": str(model), "step": step, "dataset": dataset.spec, "samples": count, "places": len(features)}
+        return read_json(write_json(out / CURVE, sealed(about | found)))
 
 
 def _all_steps(work: Work, steps: tuple[int, ...], final: Looking) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xai_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 METHODS = ("kmeans", "mini_batch")
 STARTS = 4  # of K-means, of which the best is kept
@@ -71,8 +75,8 @@ def fit(
     with threadpool_limits(1):
         mean, components, variance = project(features, dimensions)
         projected = features @ components.T
-        _check_distinct(projected, prototypes)
-        centres = _clustered(projected, prototypes, method, seed).cluster_centers_
+        check_distinct(projected, prototypes)
+        centres = clustered(projected, prototypes, method, seed).cluster_centers_
         places = np.bincount(_nearest(projected.astype(np.float64), centres.astype(np.float64)), minlength=prototypes)
     order = np.lexsort((np.arange(prototypes), -places))
     return Prototypes(mean, components, variance, centres[order].astype(np.float32), places[order].astype(np.int64))
@@ -90,7 +94,8 @@ def project(features: np.ndarray, dimensions: float) -> tuple[np.ndarray, np.nda
     return mean, pca.components_.astype(np.float32), pca.explained_variance_ratio_.astype(np.float32)
 
 
-def _clustered(projected: np.ndarray, prototypes: int, method: str, seed: int):
+def clustered(projected: np.ndarray, prototypes: int, method: str, seed: int) -> KMeans:
+    """Return scikit-learn's clusters of (n, D) float32 points."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     if method == "mini_batch":
@@ -104,7 +109,8 @@ def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return distances.argmin(1).astype(np.uint16)
 
 
-def _check_distinct(projected: np.ndarray, prototypes: int) -> None:
+def check_distinct(projected: np.ndarray, prototypes: int) -> None:
+    """Raise BadInput where there are fewer different points than prototypes."""
     distinct = len(np.unique(projected[: 20 * prototypes], axis=0))
     if distinct < prototypes and (distinct := len(np.unique(projected, axis=0))) < prototypes:
         raise BadInput(
