@@ -54,6 +54,13 @@ def test_subsets_are_those_that_carry_the_same():
     assert roles.specialised(carried, np.array([], int), Options())[0] == {}
 
 
+def test_a_subset_is_no_handful():
+    few = np.arange(100) < 5
+    assert not roles.specialised(few[:, None], np.array([0]), Options())[0]
+    assert not roles.specialised(~few[:, None], np.array([0]), Options())[0]
+    assert set(roles.specialised(few[:, None], np.array([0]), Options(subset_least=0.05))[0]) == {0}
+
+
 def test_what_is_carried_at_random_within_subsets_is_not_special():
     generator = np.random.default_rng(3)
     half = np.arange(200) < 100
@@ -97,7 +104,7 @@ def test_roles_add_up_from_the_steps():
     analysed = [step for step in found["steps"] if not step["skipped"]]
     carried = changes.carries(evidence.share, QUICK.presence)
     for label, entry in enumerate(found["classes"]):
-        for role in entry["shared"] + entry["specialised"]:
+        for role in entry["shared"] + entry["specialised"] + entry["supporting"]:
             k = role["prototype"]
             assert role["coverage"] == pytest.approx(carried[evidence.labels == label, k].mean())
             for unit, figures in role["units"].items():

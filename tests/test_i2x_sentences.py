@@ -19,7 +19,7 @@ def test_the_figures_are_those_of_the_structure(found):
     entry = found["classes"][0]
     sentence = of_class(found, "ring")
     assert sentence == entry["sentence"] and sentence.startswith(f"ring ({entry['samples']} samples): ")
-    for role in entry["shared"] + entry["specialised"]:
+    for role in entry["shared"] + entry["specialised"] + entry["supporting"]:
         raw = role["units"]["raw"]
         figures = f"{raw['support']:+.2f} [{raw['low']:+.2f}, {raw['high']:+.2f}]"
         assert f"{role['prototype']} (in {role['coverage']:.0%}, {figures})" in sentence
@@ -30,7 +30,7 @@ def test_the_figures_are_those_of_the_structure(found):
 def test_what_is_not_claimed_is_not_said(found):
     bare = deepcopy(found)
     entry = bare["classes"][0]
-    entry |= {"shared": [], "specialised": [], "separation": [], "key": []}
+    entry |= {"shared": [], "specialised": [], "supporting": [], "separation": [], "key": []}
     entry["in_one_unit"] = [{"prototype": 9, "role": "shared", "unit": "raw"}]
     for pair in bare["pairs"]:
         pair["prototypes"] = []

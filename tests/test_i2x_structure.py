@@ -78,7 +78,7 @@ def test_where_nothing_changes_nothing_is_claimed():
     found = structure_of(still, QUICK)
     assert {step["skipped"] for step in found["steps"]} == {"no notable change"}
     for entry in found["classes"]:
-        assert not entry["shared"] + entry["specialised"] + entry["key"]
+        assert not entry["shared"] + entry["specialised"] + entry["supporting"] + entry["key"]
         assert "no step of the training can be analysed" in entry["sentence"]
     assert not any(pair["prototypes"] for pair in found["pairs"])
     json.dumps(found, allow_nan=False)

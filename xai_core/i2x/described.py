@@ -52,35 +52,37 @@ def described_class(
 ) -> dict:
     """Return what a class looks at.
 
-    ``class``, ``samples``, ``shared`` and ``specialised`` (entries with ``prototype``, ``coverage``, under ``units``
-    the support with its interval and consistency, and ``stability``; the special ones with the ``subsets`` that carry
-    them), ``in_one_unit`` (roles that hold in one unit of intensity only: not claimed), ``subsets`` (their sizes),
-    ``key`` (the shared, else the special ones: who loses when they gain) and ``separation`` (`roles.separated`).
+    ``class``, ``samples``, ``shared``, ``specialised`` and ``supporting`` (entries with ``prototype``, ``coverage``,
+    under ``units`` the support with its interval and consistency, and ``stability``; the special ones with the
+    ``subsets`` that carry them), ``in_one_unit`` (roles that hold in one unit of intensity only: not claimed),
+    ``subsets`` (their sizes), ``key`` (the shared, else the special, else the supporting ones: who loses when they
+    gain) and ``separation`` (`roles.separated`).
     """
     inside = evidence.labels == label
     entry = {"class": evidence.class_names[label], "samples": int(inside.sum())}
     if not inside.any():
-        nothing = ("shared", "specialised", "in_one_unit", "subsets", "key", "separation")
+        nothing = ("shared", "specialised", "supporting", "in_one_unit", "subsets", "key", "separation")
         return entry | {name: [] for name in nothing}
-    mine = carried[inside]
-    covered = mine.mean(0)
+    covered = carried[inside].mean(0)
     helps = {unit: support.supports(options)[:, label] for unit, support in supports.items()}
-    both = np.logical_and.reduce(list(helps.values()))
+    both, one = np.logical_and.reduce(list(helps.values())), np.logical_xor.reduce(list(helps.values()))
     in_all = covered >= options.in_all
-    candidates = np.flatnonzero(both & ~in_all & mine.any(0))
-    special, places = roles.specialised(mine, candidates, options)
-    common = np.flatnonzero(both & in_all)
-    key = common.tolist() or list(special)
-    one = np.logical_xor.reduce(list(helps.values())) & in_all
+    candidates = np.flatnonzero(both & ~in_all & (covered >= options.subset_least))
+    special, places = roles.specialised(carried[inside], candidates, options)
+    found = {
+        "shared": np.flatnonzero(both & in_all).tolist(),
+        "specialised": list(special),
+        "supporting": [k for k in candidates.tolist() if k not in special],
+    }
+    key = found["shared"] or found["specialised"] or found["supporting"]
+    for role, prototypes in found.items():
+        entry[role] = [_role(k, label, covered, analysed, supports, options) for k in prototypes]
+    for role in entry["specialised"]:
+        role["subsets"] = special[role["prototype"]][0]
     return entry | {
-        "shared": [_role(k, label, covered, analysed, supports, options) for k in common.tolist()],
-        "specialised": [
-            _role(k, label, covered, analysed, supports, options) | {"subsets": with_it}
-            for k, (with_it, _) in special.items()
-        ],
         "in_one_unit": [
             {"prototype": k, "role": "shared", "unit": next(unit for unit in UNITS if helps[unit][k])}
-            for k in np.flatnonzero(one).tolist()
+            for k in np.flatnonzero(one & in_all).tolist()
         ],
         "subsets": np.bincount(places),
         "key": [{"prototype": k, "competition": _competition(evidence, k, label, analysed, options)} for k in key],
@@ -156,13 +158,13 @@ def described_pair(
     """Return what was found between two classes.
 
     ``classes``, ``confused`` (samples of one that the final network calls the other), ``prototypes``: those that
-    swing in either unit, the surest and then the largest first, with ``prototype``, ``score`` (the smaller swing),
+    swing in both units, the surest and then the largest first, with ``prototype``, ``score`` (the smaller swing),
     ``p`` (the larger; corrected for all prototypes), ``p_of_pairs`` (corrected for all pairs too), ``coverage``
     (share of each of the two classes that carries it) and ``units``.
     """
     rows = []
     swing = np.stack([tests[unit]["swing"] for unit in UNITS])
-    for k in np.flatnonzero(swing.max(0, initial=0.0) > 0).tolist():
+    for k in np.flatnonzero(swing.min(0) > 0).tolist():
         units = {unit: {name: values[k] for name, values in tests[unit].items()} for unit in UNITS}
         row = {"prototype": k, "score": float(swing[:, k].min())}
         row |= {name: max(float(units[unit][name]) for unit in UNITS) for name in ("p", "p_of_pairs")}

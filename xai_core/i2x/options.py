@@ -63,6 +63,9 @@ class Options:
         low=0.5,
         high=1.0,
     )
+    subset_least: float = _choice(
+        0.1, "share of a class that a subset of it is at the least, and the rest of it too", low=0.0, high=0.5
+    )
     subsets: int = _choice(4, "most subsets that a class is split into", low=2, high=50)
     consistency: float = _choice(
         0.8, "share of a prototype's pull on a class, over the steps, that has to be for it", low=0.5, high=1.0

@@ -10,10 +10,12 @@ All of it in numbers (defaults of `options.Options` in brackets):
 * *Specialised*: fewer do, it supports the class, and it tells subsets of the class apart. The samples of the class are
   clustered a second time, by which of the supporting but not shared prototypes they carry (K-means, 2 to `subsets`
   clusters, the best mean silhouette); in each subset at least `in_subset` (80 %) carry it, or at most the complement
-  (20 %), and there are subsets of both kinds.
+  (20 %), and the subsets of either kind hold at least `subset_least` (10 %) of the class.
+* *Supporting*: neither, but it supports the class, and at least `subset_least` of the class carry it.
 
 Nothing here says that a prototype belongs to one class alone: a part that two classes have in common may be shared by
-both. All is claimed only where it holds under raw and under normalised intensity.
+both. All is claimed only where it holds under raw and under normalised intensity. The intervals are over samples, with
+their groups as they are; how much hangs on the groups, the stability of the effects tells.
 """
 
 from __future__ import annotations
@@ -108,12 +110,13 @@ def specialised(
         {prototype: (subsets that carry it, subsets that do not)}.
     """
     places = subsets(carried[:, candidates], options) if len(candidates) else np.zeros(len(carried), int)
-    found = {}
+    found, sizes = {}, np.bincount(places) / max(len(places), 1)
     for prototype in candidates.tolist():
         shares = [carried[places == place, prototype].mean() for place in range(places.max(initial=0) + 1)]
         with_it = [place for place, share in enumerate(shares) if share >= options.in_subset]
         without = [place for place, share in enumerate(shares) if share <= 1 - options.in_subset]
-        if with_it and without and len(with_it) + len(without) == len(shares):
+        large = min(sizes[with_it].sum(), sizes[without].sum()) >= options.subset_least
+        if with_it and without and large and len(with_it) + len(without) == len(shares):
             found[prototype] = with_it, without
     return found, places
 

@@ -14,7 +14,7 @@ def of_class(structure: dict, name: str) -> str:
         return f"{name}: no sample."
     if all(step["skipped"] for step in structure["steps"]):
         return f"{name}: no step of the training can be analysed, so nothing is claimed."
-    parts = [_shared(entry), _special(entry), _separation(entry), _uncertain(structure, name)]
+    parts = [_shared(entry), _part(entry), _separation(entry), _uncertain(structure, name)]
     return f"{name} ({entry['samples']} samples): " + " ".join(part for part in parts if part)
 
 
@@ -27,8 +27,9 @@ def _shared(entry: dict) -> str:
     return f"No prototype that all of it carries supports it consistently{but}."
 
 
-def _special(entry: dict) -> str:
-    return f"Part of it is told by {_listed(entry['specialised'])}." if entry["specialised"] else ""
+def _part(entry: dict) -> str:
+    said = (("specialised", "A subset of it is told by"), ("supporting", "Also supported by"))
+    return " ".join(f"{words} {_listed(entry[role])}." for role, words in said if entry[role])
 
 
 def _separation(entry: dict) -> str:
