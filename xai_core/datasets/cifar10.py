@@ -8,7 +8,6 @@ The batches of the Python version are pickles, which can run any code as they ar
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -123,7 +122,8 @@ def _read_zips(root: Path, files: Sequence[Path]) -> tuple[tuple[str, ...], list
 
 
 def _leaves(entry: str) -> bool:
-    return entry.startswith("/") or "\\" in entry or ":" in entry or posixpath.normpath(entry) != entry
+    # an absolute name has an empty first part
+    return "\\" in entry or ":" in entry or not {"", ".", ".."}.isdisjoint(entry.split("/"))
 
 
 def _with_validation(samples: Sequence[Sample], share: float) -> list[Sample]:

@@ -8,6 +8,7 @@ change, so that 60,000 pictures of one file cost one reading.
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import threading
 import zipfile
@@ -73,10 +74,11 @@ def read_idx(file: Path, dimensions: int) -> np.ndarray:
     SampleError
         Where magic number, dimensions or length are not those of such a file.
     """
-    found = _opened(file).array
-    if found.ndim != dimensions:
-        raise _unreadable(file, f"an idx file of {dimensions} dimensions", f"{found.ndim}")
-    return found
+    opened = _opened(file)
+    found = opened.array.ndim if isinstance(opened, _Array) else "a zip"
+    if found != dimensions:
+        raise _unreadable(file, f"an idx file of {dimensions} dimensions", str(found))
+    return opened.array
 
 
 def read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +89,10 @@ def read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def zip_entries(file: Path) -> list[str]:
     """Return the names of the files in a zip, in its order."""
-    return [entry.filename for entry in _opened(file).file.infolist() if not entry.is_dir()]
+    opened = _opened(file)
+    if not isinstance(opened, _Zip):
+        raise _unreadable(file, "a zip file", "another kind of file")
+    return [entry.filename for entry in opened.file.infolist() if not entry.is_dir()]
 
 
 class _Array:
@@ -152,10 +157,10 @@ def _opened(path: Path) -> _Array | _Zip:
 def _open(path: Path, size: int, changed: int, process: int) -> _Array | _Zip:
     with path.open("rb") as file:
         beginning = file.read(4)
-    if beginning[:2] == b"PK":
-        return _Zip(path)
     if path.suffix == ".bin":
         return _open_batch(path, size)
+    if beginning[:2] == b"PK" or path.suffix == ".zip":
+        return _Zip(path)
     if beginning[:2] == b"\x1f\x8b":
         return _Array(path, _packed(path, lambda: gzip.open(path, "rb")))
     return _Array(path, _packed(path, lambda: path.open("rb")))
@@ -169,11 +174,13 @@ def _packed(path: Path, open_: Callable) -> np.ndarray:
             magic = file.read(4)
             if len(magic) < 4 or magic[:3] != b"\x00\x00\x08" or not 1 <= magic[3] <= 3:
                 raise _unreadable(path, expected, f"the bytes {magic.hex(' ') or 'none'} at its beginning")
-            shape = np.frombuffer(file.read(4 * magic[3]), ">u4")
-            length = int(np.prod(shape, dtype=object)) if len(shape) == magic[3] else -1
-            if not 0 <= length <= MAX_ARRAY:
-                found = "x".join(map(str, shape)) or "no sizes"
-                raise _unreadable(path, f"a header of at most {MAX_ARRAY >> 20} MB", found)
+            sizes = file.read(4 * magic[3])
+            if len(sizes) < 4 * magic[3]:
+                raise _unreadable(path, f"{magic[3]} sizes in the header", "its end")
+            shape = np.frombuffer(sizes, ">u4").tolist()
+            length = math.prod(shape)
+            if length > MAX_ARRAY:
+                raise _unreadable(path, f"at most {MAX_ARRAY >> 20} MB of pixels", " x ".join(map(str, shape)))
             values = file.read(length)
             surplus = file.read(1)
     except (OSError, EOFError, zlib.error) as error:
@@ -181,7 +188,7 @@ def _packed(path: Path, open_: Callable) -> np.ndarray:
     if len(values) != length or surplus:
         found = "more" if surplus else f"{len(values):,}"
         raise _unreadable(path, f"{length:,} bytes behind the header, as it says", found)
-    return np.frombuffer(values, np.uint8).reshape(shape.astype(int))
+    return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def _open_batch(path: Path, size: int) -> _Array:
