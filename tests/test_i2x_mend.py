@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from killing import kill_while_working
 from mend_fixtures import CARRIED, COMMON, NOWHERE, make_track, train_tiny
 from training_fixtures import ROOT, contents
 
+from xai_core.cli import main
 from xai_core.datasets import open_dataset
 from xai_core.errors import BadInput
 from xai_core.files import is_sealed
-from xai_core.i2x import curated, strategies
+from xai_core.i2x import confusion, curated, strategies
 from xai_core.i2x.confusion import Confusion, named, within
+from xai_core.i2x.follow import follow
+from xai_core.i2x.material import Choices
 from xai_core.i2x.mend import Options, mend
 from xai_core.i2x.store import open_track
 from xai_core.i2x.strategies import STRATEGIES
@@ -257,11 +262,81 @@ def test_going_on_does_nothing_twice_and_ends_the_same(folder, tmp_path, monkeyp
     assert again == json.loads((folder / "mended" / "mend.json").read_text())
 
 
+def asked(folder: Path, out: Path) -> list[str]:
+    """Return the command line that `folder` was mended by, but into `out`."""
+    names = ["i2x", "mend", folder / "track", "--out", out, "--pair", "A,B", "--prototype", CARRIED, "--repeats", 2]
+    return [*map(str, names), "--resume"]
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.long)])
+def test_a_killed_mending_ends_the_same(folder, tmp_path, kills):
+    working = kill_while_working(asked(folder, tmp_path), "repeat 1 of 2: curated", kills, seed=3, longest=0.5)
+    assert working >= 1
+    assert contents(tmp_path) == contents(folder / "mended")
+
+
+def test_the_command_prints_the_table_and_the_verdict(folder, capsys):
+    assert main(asked(folder, folder / "mended")) == 0
+    said = capsys.readouterr().out
+    outcome = json.loads((folder / "mended" / "mend.json").read_text())
+    assert "A and B, prototype P-1 (both were named)" in said
+    assert f"curated: {sum(carriers(folder))} of 128 training samples are left out" in said
+    for name, row in outcome["rows"].items():
+        line = next(line for line in said.splitlines() if line.startswith(f"  {name} "))
+        assert f"{100 * row['accuracy']['mean']:.2f}" in line
+        assert f"{row['confusions']['mean']:.1f}" in line
+    assert all(sentence in said for sentence in outcome["verdict"])
+    assert main([*asked(folder, folder / "mended"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == outcome
+
+
+# --- from a real track, and from its structure
+
+
+def test_a_followed_training_can_be_mended(folder, tmp_path):
+    spec = f"{track_of(folder).settings['dataset']}?classes=D,B,C,A"
+    track = follow(open_dataset(spec), folder / "model", tmp_path / "track", Choices(prototypes=8), threads=1)
+    of_pair = track.samples["label"].isin([0, 1]).to_numpy() & (track.samples["split"] == "train").to_numpy()
+    carried = (track.share()[of_pair] >= 0.05).mean(0)
+    best = int(np.abs(carried - 0.5).argmin())
+    outcome = mend(track, tmp_path / "out", Options(), Confusion(("A", "B"), (best,), ""), repeats=1, threads=1)
+    assert sum(outcome["samples"].values()) == 128
+    assert sum(outcome["dropped"].values()) == round(carried[best] * of_pair.sum()) > 0
+    before = pd.read_parquet(tmp_path / "out" / "before.parquet").set_index("sample_id")
+    assert before.equals(pd.read_parquet(folder / "mended" / "before.parquet").set_index("sample_id"))
+
+
+def test_what_is_not_named_comes_from_the_structure(monkeypatch):
+    rows = [
+        {"prototype": 7, "p": 0.01, "score": 3.0, "coverage": [0.99, 0.4]},
+        {"prototype": 5, "p": 0.04, "score": 2.0, "coverage": [0.3, 0.4]},
+        {"prototype": 2, "p": 0.4, "score": 2.5, "coverage": [0.3, 0.4]},
+    ]
+    pairs = [
+        {"classes": ["C", "D"], "confused": 9, "prototypes": rows},
+        {"classes": ["A", "B"], "confused": 4, "prototypes": rows[2:]},
+        {"classes": ["A", "C"], "confused": 1, "prototypes": rows[:1]},
+    ]
+    found = {"pairs": pairs, "options": {"level": 0.05, "in_all": 0.95}}
+    monkeypatch.setattr(confusion, "structure", lambda track, progress: found)
+    track = SimpleNamespace(class_names=("A", "B", "C", "D"), prototypes=8)
+    most = confusion.chosen(track, None, ())
+    assert (most.pair, most.prototypes) == (("C", "D"), (5,))
+    assert "confuses 9 of" in most.why
+    assert "the surest of 1 uncertain by the test (score 2, p 0.04)" in most.why
+    other = confusion.chosen(track, "B,A", ())
+    assert (other.pair, other.prototypes, other.indices("ABCD")) == (("B", "A"), (2,), (1, 0))
+    assert "no prototype is uncertain by the test" in other.why
+    assert confusion.chosen(track, None, (1, 2)).prototypes == (1, 2)
+    with pytest.raises(BadInput, match="A and C.*not all of a class carries"):
+        confusion.chosen(track, "A,C", ())
+
+
 # --- what is refused
 
 
 @pytest.mark.parametrize(
-    ("options", "confusion", "said"),
+    ("options", "asked_for", "said"),
     [
         (Options(), Confusion(("A", "B"), (NOWHERE,), ""), "found none; the largest share is 0%"),
         (Options(presence=0.9), MARK, "the largest share is"),
@@ -271,9 +346,9 @@ def test_going_on_does_nothing_twice_and_ends_the_same(folder, tmp_path, monkeyp
         (Options(split="nowhere"), MARK, "0 samples in 'nowhere'"),
     ],
 )
-def test_sets_that_make_no_sense_are_refused(folder, tmp_path, options, confusion, said):
+def test_sets_that_make_no_sense_are_refused(folder, tmp_path, options, asked_for, said):
     with pytest.raises(BadInput, match=said):
-        mend(track_of(folder), tmp_path / "out", options, confusion, repeats=1)
+        mend(track_of(folder), tmp_path / "out", options, asked_for, repeats=1)
 
 
 def test_names_that_are_none_of_the_tracks_are_refused():

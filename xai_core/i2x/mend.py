@@ -154,9 +154,8 @@ def mend(
 
 def _final_network(track: Track, folder: Path) -> Classifier:
     """Return the classifier at the last step of the track, if it is the one that was followed."""
-    step = track.steps[-1]
+    step, followed = track.steps[-1], track.settings["classifier_digest"]
     classifier = load(f"{folder}?checkpoint={step}")
-    followed = track.settings["classifiers"][str(step)]
     if classifier.digest != followed:
         raise BadInput(
             where=folder,
@@ -182,7 +181,7 @@ def _settings(track: Track, folder: Path, recipe: Recipe, options: Options, conf
         "track": str(track.folder),
         "track_digest": track.digest,
         "model": str(folder),
-        "classifier": track.settings["classifiers"][str(track.steps[-1])],
+        "classifier": track.settings["classifier_digest"],
         "step": track.steps[-1],
         "dataset": track.settings["dataset"],
         "pair": list(confusion.pair),

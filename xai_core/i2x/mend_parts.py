@@ -11,6 +11,7 @@ import numpy as np
 
 from xai_core.errors import BadInput
 from xai_core.i2x.strategies import Judged
+from xai_core.runs.settings import class_places
 from xai_core.training.frames import canvas_of
 from xai_core.training.parts import read_part
 
@@ -69,7 +70,8 @@ def learned_from(
         threads=threads,
         overflow=overflow,
     )
-    same = len(part.samples) == len(ids) and np.array_equal(part.labels, rows["label"])
+    labels = _as_called(part.labels, dataset, classifier)
+    same = len(part.samples) == len(ids) and np.array_equal(labels, rows["label"])
     if not ids or not same:
         raise BadInput(
             where=track.settings["dataset"],
@@ -77,7 +79,7 @@ def learned_from(
             found=f"{len(part.samples)} of {len(ids)} that can be read, or other labels" if ids else "none",
             remedy="restore the data, or make the track anew over the training part",
         )
-    return Learned(ids, part.labels, part.frames)
+    return Learned(ids, labels, part.frames)
 
 
 def judged_on(dataset: DataSet, split: str, classifier: Classifier, *, threads: int, overflow: Path) -> Judged:
@@ -97,4 +99,9 @@ def judged_on(dataset: DataSet, split: str, classifier: Classifier, *, threads: 
             found=f"{len(part.samples)} samples in {split!r}",
             remedy="name another --split",
         )
-    return Judged([s.id for s in part.samples], part.labels, part.frames)
+    return Judged([s.id for s in part.samples], _as_called(part.labels, dataset, classifier), part.frames)
+
+
+def _as_called(labels: np.ndarray, dataset: DataSet, classifier: Classifier) -> np.ndarray:
+    """Return (N,) int64: labels as places among the classifier's classes, whose order may be another."""
+    return np.array(class_places(dataset, classifier), np.int64)[labels]
