@@ -34,30 +34,40 @@ def test_the_swing_equals_its_twin_and_says_nothing_of_one_side():
     assert not uncertain.swings(d[:, :0], 0.05)[1].any()
 
 
-def test_p_counts_the_permutations_whose_largest_swing_reaches_it():
-    null = np.array([0.1, 0.2, 0.3, 0.4])
-    found = uncertain.p_values(np.array([0.0, 0.05, 0.3, 0.9]), null)
+def test_p_counts_the_permutations_whose_largest_standing_reaches_it():
+    largest = np.array([0.1, 0.2, 0.3, 0.4])
+    found = uncertain.p_values(np.array([0.0, 1.0, 1.0, 1.0]), np.array([9.0, 0.05, 0.3, 0.9]), largest)
     assert found == pytest.approx([1.0, 1.0, 3 / 5, 1 / 5])
 
 
-def test_every_p_is_of_the_largest_swing_over_prototypes_and_then_over_pairs():
+def test_a_swing_stands_on_the_scale_of_its_own_null():
+    generator = np.random.default_rng(4)
+    null = np.abs(generator.normal(0, [0.02, 5.0, 0.0], (40, 3)))
+    swing = np.array([0.5, 6.0, 0.0])
+    found = uncertain.standing(swing, null, 0.01)
+    for k in range(3):
+        both = [swing[k], *null[:, k]]
+        assert found[:, k] == pytest.approx([(value - np.mean(both)) / (np.std(both) + 0.01) for value in both])
+    assert found[0, 0] > found[0, 1] > found[0, 2] == 0.0
+
+
+def test_every_p_is_of_the_largest_over_prototypes_and_then_over_pairs():
     generator = np.random.default_rng(1)
     pull, null = generator.normal(0, 1.0, (4, 3, 3)), generator.normal(0, 1.0, (30, 4, 3, 3))
     pairs = [(0, 1), (1, 2)]
     found = uncertain.tested({"raw": pull}, {"raw": null}, pairs, 0.1)
-    largest = np.zeros((2, 30))
-    for p, (a, b) in enumerate(pairs):
-        for r in range(30):
-            largest[p, r] = max(twin(null[r, :, k, a] - null[r, :, k, b], 0.1)[1] for k in range(3))
-        for k in range(3):
-            own = twin(pull[:, k, a] - pull[:, k, b], 0.1)[1]
-            expected = (1 + (largest[p] >= own).sum()) / 31 if own else 1.0
-            assert found[p]["raw"]["p"][k] == pytest.approx(expected)
+    swing, stands = np.zeros((2, 3)), np.zeros((2, 31, 3))
     for p, (a, b) in enumerate(pairs):
         for k in range(3):
-            own = twin(pull[:, k, a] - pull[:, k, b], 0.1)[1]
-            expected = (1 + (largest.max(0) >= own).sum()) / 31 if own else 1.0
-            assert found[p]["raw"]["p_of_pairs"][k] == pytest.approx(expected)
+            swing[p, k] = twin(pull[:, k, a] - pull[:, k, b], 0.1)[1]
+            of_null = [twin(null[r, :, k, a] - null[r, :, k, b], 0.1)[1] for r in range(30)]
+            stands[p, :, k] = uncertain.standing(swing[p, [k]], np.array(of_null)[:, None], 0.1)[:, 0]
+    for p in range(2):
+        for k in range(3):
+            over = {"p": stands[p, 1:].max(1), "p_of_pairs": stands[:, 1:].max((0, 2))}
+            for name, largest in over.items():
+                expected = (1 + sum(each >= stands[p, 0, k] for each in largest)) / 31 if swing[p, k] else 1.0
+                assert found[p]["raw"][name][k] == pytest.approx(expected)
             assert found[p]["raw"]["p_of_pairs"][k] >= found[p]["raw"]["p"][k]
 
 

@@ -5,9 +5,11 @@ Of a pair (a, b), d_t = pull[t, k, a] - pull[t, k, b] says for which of the two 
 times the smaller of the two masses (the sum of d_t for a, and of -d_t for b): 0 where it ever spoke for one side only,
 large where it spoke clearly for both, often. METHODS 2 suggests it; the paper has no number.
 
-The null permutes which sample's change of intensity is paired with which sample's change of confidence, in each step. A
-prototype's p is the share of permutations whose *largest* swing over all prototypes reaches its own: with K prototypes
-looked at, the chance that any is called uncertain under the null is the level, not K times the level.
+The null permutes which sample's change of intensity is paired with which sample's change of confidence, in each step.
+Under it too a prototype swings, one that all carry the most: confidences sway from class to class as a whole. So each
+swing is taken less the mean of its own null and over its spread, and p is the share of permutations in which the
+*largest* of these over all prototypes reaches it: with K prototypes looked at, the chance that any is called uncertain
+under the null is the level, not K times the level.
 """
 
 from __future__ import annotations
@@ -35,18 +37,31 @@ def swings(d: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:
     return changes, changes * np.minimum(*masses)
 
 
-def p_values(found: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Return (K,) float64: (1 + permutations whose largest swing reaches its own) / (1 + permutations).
+def standing(swing: np.ndarray, null: np.ndarray, tau: float) -> np.ndarray:
+    """Return (1 + R, K) float64: the swings found (K,), then those of the null (R, K), each on its prototype's own
+    scale.
+
+    Less the mean, over the standard deviation plus `tau`, both of the found and the null together: under the null the
+    found is then one of 1 + R that nothing tells apart.
+    """
+    both = np.concatenate([swing[None], null])
+    return (both - both.mean(0)) / (both.std(0) + max(tau, 1e-12))
+
+
+def p_values(swing: np.ndarray, found: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Return (K,) float64: (1 + permutations whose largest standing reaches its own) / (1 + permutations).
 
     Parameters
     ----------
+    swing : (K,) float
+        One of 0 has the p 1.
     found : (K,) float
-        Swings; a swing of 0 has the p 1.
-    null : (R,) float
-        The largest swing of all that was looked at, in each permutation.
+        Its standing.
+    largest : (R,) float
+        The largest standing of all that was looked at, in each permutation.
     """
-    reached = (null[:, None] >= found[None, :]).sum(0)
-    return np.where(found > 0, (1 + reached) / (1 + len(null)), 1.0)
+    reached = (largest[:, None] >= found[None, :]).sum(0)
+    return np.where(swing > 0, (1 + reached) / (1 + len(largest)), 1.0)
 
 
 def confusions(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,16 +107,18 @@ def tested(
     list of {unit: dict}
         ``changes``, ``swing``, ``p`` (corrected for the prototypes), ``p_of_pairs`` (and for the pairs): (K,).
     """
-    found, largest = [], {unit: [] for unit in pull}
+    found, stands = [], {unit: [] for unit in pull}
     for pair in pairs:
         entry = {}
         for unit, of_unit in pull.items():
             changes, swing = swings(sides(of_unit, pair), tau)
-            largest[unit].append(swings(sides(null[unit], pair), tau)[1].max(-1, initial=0.0))
-            entry[unit] = {"changes": changes, "swing": swing, "p": p_values(swing, largest[unit][-1])}
+            stand = standing(swing, swings(sides(null[unit], pair), tau)[1], tau)
+            stands[unit].append(stand)
+            p = p_values(swing, stand[0], stand[1:].max(1, initial=-np.inf))
+            entry[unit] = {"changes": changes, "swing": swing, "p": p}
         found.append(entry)
-    for unit, of_pairs in largest.items():
-        over_all = np.max(of_pairs, axis=0) if of_pairs else np.zeros(0)
-        for entry in found:
-            entry[unit]["p_of_pairs"] = p_values(entry[unit]["swing"], over_all)
+    for unit, of_pairs in stands.items():
+        largest = np.max([stand[1:].max(1, initial=-np.inf) for stand in of_pairs], axis=0) if of_pairs else None
+        for entry, stand in zip(found, of_pairs, strict=True):
+            entry[unit]["p_of_pairs"] = p_values(entry[unit]["swing"], stand[0], largest)
     return found
