@@ -186,6 +186,17 @@ def test_a_second_epoch_begins_where_the_first_ended(folder):
         np.testing.assert_allclose(one.probabilities(frames), kept, atol=1e-6)
 
 
+def test_a_mended_network_says_what_was_judged(folder):
+    one = load(folder / "mended" / "models" / "seed-1", device="cpu")
+    test = open_dataset(track_of(folder).settings["dataset"]).only("test").samples
+    p = one.probabilities(one.normalise(np.stack([_frame(one, sample.image) for sample in test]))).numpy()
+    kept = strategies.said(folder / "mended" / "repeats" / "seed-1" / "curated-full.parquet")
+    np.testing.assert_allclose(p, kept, atol=1e-5)
+    card = json.loads((folder / "mended" / "models" / "seed-1" / "card.json").read_text())
+    assert (card["mended"]["strategy"], card["mended"]["seed"]) == ("curated-full", 1)
+    assert card["mended"]["classifier"] == track_of(folder).settings["classifier_digest"] != card["digest"]
+
+
 @pytest.mark.parametrize(("asked", "expected"), [({}, 0.002), ({"schedule": "recipe"}, 0.02), ({"lr": 0.5}, 0.5)])
 def test_the_learning_rate_is_a_tenth_unless_asked_otherwise(folder, tmp_path, asked, expected):
     out = mend(track_of(folder), tmp_path / "out", Options(**asked), MARK, repeats=1)
@@ -206,11 +217,11 @@ def test_the_recipes_schedule_can_be_repeated_in_each_epoch(folder, monkeypatch)
 # --- what is kept
 
 
-def test_the_folder_holds_every_prediction_and_no_weights(folder):
-    files = {name for name in contents(folder / "mended") if "seed" not in name}
-    assert files == {"settings.json", "curated.parquet", "before.parquet", "mend.json", "table.csv"}
-    kept = {name for name in contents(folder / "mended") if "seed" in name}
-    assert kept == {f"repeats/seed-{seed}/{name}.parquet" for seed in (0, 1) for name in STRATEGIES}
+def test_the_folder_holds_every_prediction_and_the_mended_networks(folder):
+    whole = {"settings.json", "curated.parquet", "before.parquet", "mend.json", "table.csv"}
+    predictions = {f"repeats/seed-{seed}/{name}.parquet" for seed in (0, 1) for name in STRATEGIES}
+    networks = {f"models/seed-{seed}/{name}" for seed in (0, 1) for name in ("card.json", "weights.safetensors")}
+    assert set(contents(folder / "mended")) == whole | predictions | networks
     table = pd.read_parquet(folder / "mended" / "repeats" / "seed-0" / "full.parquet")
     test = open_dataset(track_of(folder).settings["dataset"]).only("test").samples
     assert table["sample_id"].tolist() == [s.id for s in test]

@@ -4,6 +4,7 @@
     curated.parquet  each training sample: sample_id, label, share (of its places with the prototypes), dropped
     before.parquet, repeats/seed-S/STRATEGY.parquet
                      what the networks say of the judged part (`strategies`)
+    models/seed-S/   the mended network of each repeat, a model folder
     mend.json        the outcome, sealed
     table.csv        its table
 
@@ -33,7 +34,7 @@ from xai_core.i2x import curated, mend_table
 from xai_core.i2x.confusion import Confusion
 from xai_core.i2x.mend_parts import judged_on, learned_from
 from xai_core.i2x.store import Track
-from xai_core.i2x.strategies import STRATEGIES, Units, after, before, said
+from xai_core.i2x.strategies import MENDED, STRATEGIES, Units, after, before, said
 from xai_core.models import load
 from xai_core.training import Recipe, fine_tune
 from xai_core.training.machine import machine, used
@@ -145,7 +146,7 @@ def mend(
         largest = curated.largest_share(track.share()[at], confusion.prototypes)
         drop = _dropped(out, learned, largest, options, confusion, classifier.class_names)
         tuning = fine_tune.FineTuning(classifier, recipe, batch_norm, learned.frames, learned.labels, options.schedule)
-        units = Units(out, tuning, judged, drop, options.weight, range(repeats), progress, say)
+        units = Units(out, tuning, judged, drop, options.weight, range(repeats), _origin(settings), progress, say)
         with machine(settings["threads"]):
             units.run()
         shutil.rmtree(out / OVERFLOW, ignore_errors=True)
@@ -211,6 +212,23 @@ def _begin(out: Path, settings: dict, *, resume: bool, threads: int) -> dict:
             remedy="choose another folder" if resume else "go on with --resume, or choose another folder",
         )
     return begun
+
+
+def _origin(settings: dict) -> dict:
+    """Return what a mended network's card says of where it comes from."""
+    kept = (
+        "classifier",
+        "step",
+        "dataset",
+        "track_digest",
+        "pair",
+        "prototypes",
+        "options",
+        "optimiser",
+        "lr",
+        "recipe",
+    )
+    return {name: settings[name] for name in kept} | {"strategy": MENDED}
 
 
 def _dropped(

@@ -16,10 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
-from xai_core.i2x.strategies import STRATEGIES
+from xai_core.i2x.strategies import MENDED, STRATEGIES
 from xai_core.scores import intervals, resampling
 
-MENDED, CONTROLS = "curated-full", ("full-full", "random-full")
+CONTROLS = ("full-full", "random-full")
 BEFORE = "before"
 RESAMPLES = 2000
 MEASURES = {"accuracy": +1, "confusions": -1}  # which way is better

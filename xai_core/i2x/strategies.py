@@ -3,6 +3,7 @@
     before.parquet                       what the network says of the judged part: sample_id, label, probabilities
     repeats/seed-S/STRATEGY.parquet      what it says after a strategy
     repeats/seed-S/STRATEGY.safetensors  its weights then, kept until no second epoch can begin from them any more
+    models/seed-S/                       the model folder of the mended network, that of `MENDED`
 
 A strategy of a repeat is a unit: it follows from the weights it begins with, its samples and the seed alone. Its
 predictions are written last and whole; where they lie it is not done again.
@@ -10,7 +11,7 @@ predictions are written last and whole; where they lie it is not done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +21,15 @@ import numpy as np
 
 from xai_core.files import write_atomic
 from xai_core.i2x import curated, parts
-from xai_core.models import load_weights, save_weights
+from xai_core.models import load_weights, save, save_weights
 
 if TYPE_CHECKING:
     from xai_core.training.fine_tune import FineTuning, State
 
 STRATEGIES = ("full", "curated", "random", "full-full", "curated-curated", "curated-full", "random-full")
 """Each is named by the sets (`curated.SETS`) that its epochs are on."""
+
+MENDED = "curated-full"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Units:
         How much a dropped sample still counts.
     seeds : sequence of int
         One for each repeat.
+    origin : mapping
+        What the card of a mended network says of where it comes from.
     progress : callable or None
         Told (updates done, updates in all).
     say : callable
@@ -72,6 +77,7 @@ class Units:
     drop: np.ndarray
     weight: float
     seeds: Sequence[int]
+    origin: Mapping[str, object]
     progress: Callable[[int, int], None] | None
     say: Callable[[str], None]
 
@@ -107,6 +113,8 @@ class Units:
         loss = self.tuning.epoch(begun, counted, seed, len(name.split("-")) - 1, tell)
         if not first:
             save_weights(self.tuning.state, self._weights(seed, name))
+        if name == MENDED:
+            save(self.tuning.trained(), self.out / "models" / f"seed-{seed}", {"mended": {**self.origin, "seed": seed}})
         right = self._judge(after(self.out, seed, name))
         self.say(f"  training loss {loss:.4f}, accuracy {right:.4f}")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from xai_core.errors import BadInput
 from xai_core.files import read_json
+from xai_core.models.classifier import Classifier
 from xai_core.models.folder import CARD
 from xai_core.training import feeds
 from xai_core.training.augmentation import Augmentation
@@ -21,8 +22,6 @@ from xai_core.training.updates import Updates, class_weights
 
 if TYPE_CHECKING:
     import torch
-
-    from xai_core.models.classifier import Classifier
 
 SCHEDULES = ("constant", "recipe")
 State = Mapping[str, "torch.Tensor"]
@@ -126,6 +125,18 @@ class FineTuning:
                 loss += update((seed, number, k), self._lr(k, count), inputs, self.labels[at], each)
                 tell()
         return loss / count
+
+    def trained(self) -> Classifier:
+        """Return a classifier of the network as it is now; the next epoch trains the same network on."""
+        one = self.classifier
+        return Classifier(
+            one.network,
+            one.preprocessing,
+            one.class_names,
+            one.architecture,
+            cam_layer=one.cam_layer,
+            device=one.device,
+        )
 
     def _lr(self, step: int, updates: int) -> float:
         share = rate(step, updates, self.recipe.warm_up) if self.schedule == "recipe" else 1.0
