@@ -86,9 +86,11 @@ def effects(
 ) -> np.ndarray:
     """Return the effects (K, M), or (R, K, M) for (R, N) weights.
 
-    By `cluster_means`, one ridge from the mean changes of intensity of the groups to their mean changes of confidence,
-    each group counting the same. By `within_groups`, a ridge over the samples of each group, averaged by size (or
-    weight). With the scale `usual_change` each column of x is divided by its usual change first, and the effect after.
+    By `cluster_means`, one ridge from the mean changes of intensity of the groups to their mean changes of
+    confidence, each group counting the same. By `within_groups`, a ridge over the samples of each group, averaged by
+    size (or weight): the groups being chosen by how confidence changed, little of that is left within them, and
+    effects are small. With the scale `usual_change` each column of x is divided by its usual change first, and the
+    effect after.
     """
     unit = _unit(usual, options)
     rows = np.ones((1, len(x))) if weights is None else weights
