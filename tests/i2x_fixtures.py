@@ -82,3 +82,23 @@ def random_track(folder: Path, samples: int = 40, prototypes: int = 6, seed: int
         prototypes=prototypes,
         **settings,
     )
+
+
+def make_model(folder: Path, steps: Sequence[int] = (0, 3, 12), size: tuple[int, int] = (12, 20)) -> Path:
+    """Return a model folder of ten digits with a checkpoint for each step, another network drawn at random each."""
+    import torch
+
+    from xai_core.geometry import Frame
+    from xai_core.models import Classifier, Preprocessing, architecture, build, save
+    from xai_core.training.checkpoints import write_checkpoint
+
+    described = architecture("import", "xai_core.models.cifar_resnet:resnet20", 10)
+    for step in steps:
+        with torch.random.fork_rng():
+            torch.manual_seed(100 + step)
+            network = build(described)
+        write_checkpoint(folder, step, network.state_dict())
+    names = tuple("0123456789")
+    preprocessing = Preprocessing(Frame(size, "squash", 0))
+    save(Classifier(network, preprocessing, names, described, cam_layer="layer3", device="cpu"), folder)
+    return folder

@@ -16,7 +16,7 @@ from xai_core.i2x import prototypes as fitting
 from xai_core.i2x.curve import POSITIONS, SAMPLES, curve
 from xai_core.i2x.looking import Looking, Seen
 from xai_core.i2x.material import Choices, Material, chosen_samples, chosen_steps, gather, settings_of
-from xai_core.i2x.store import MANIFEST, Track
+from xai_core.i2x.store import Track
 from xai_core.i2x.writing import TrackWriter
 from xai_core.models import load
 from xai_core.runs.settings import default_threads
@@ -105,7 +105,7 @@ def follow(
     with exclusive(out), machine(threads):
         final = look(steps[-1])
         writer = TrackWriter(out, settings_of(dataset, model, steps, final, choices, out, threads), resume=resume)
-        if (out / MANIFEST).is_file() and not (track := Track(out)).verify():
+        if track := writer.finished():
             return track
         try:
             material = gather(dataset, final, samples, out / FRAMES, threads, say)

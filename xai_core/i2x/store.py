@@ -88,13 +88,10 @@ class Track:
         """Return (N, K) float32: the share of an image's places that carry each prototype."""
         return share(self.places(), self.prototypes)
 
-    def verify(self) -> list[str]:
-        """Return a line for each file whose bytes are not those the manifest names; empty where all is well."""
-        return [
-            f"{self.folder / entry['file']}: bytes differ from the manifest, or the file is gone"
-            for entry in self.manifest["files"]
-            if not (self.folder / entry["file"]).is_file() or sha256_of(self.folder / entry["file"]) != entry["sha256"]
-        ]
+    def changed(self) -> list[Path]:
+        """Return the files whose bytes are not those the manifest names, and those that are gone."""
+        named = {self.folder / entry["file"]: entry["sha256"] for entry in self.manifest["files"]}
+        return [file for file, digest in named.items() if not file.is_file() or sha256_of(file) != digest]
 
     def _of(self, step: int) -> str:
         if step not in self.steps:
@@ -126,8 +123,8 @@ def open_track(folder: str | Path) -> Track:
         Where there is none, it is unfinished, or a file is not as it was written.
     """
     track = Track(Path(folder))
-    if changed := track.verify():
-        raise parts.damaged(Path(changed[0].partition(": ")[0]), "other bytes, or nothing")
+    if changed := track.changed():
+        raise parts.damaged(changed[0], "other bytes, or nothing")
     return track
 
 

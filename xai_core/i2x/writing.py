@@ -53,6 +53,21 @@ class TrackWriter:
         self._started = time.time()
         self._parts: dict[str, parts.Parts] = {}
 
+    def finished(self) -> Track | None:
+        """Return the track that is finished here, or None; what of it is damaged is removed, to be made anew."""
+        if not (self.folder / MANIFEST).is_file():
+            return None
+        try:
+            track = Track(self.folder)
+            changed = track.changed()
+        except BadInput:
+            changed = [self.folder / name for name in ("projection.parquet", "prototypes.parquet")]
+        if not changed:
+            return track
+        for file in [*changed, self.folder / MANIFEST]:
+            file.unlink(missing_ok=True)
+        return None
+
     def begin(self, samples: pd.DataFrame) -> None:
         """Write settings and samples; rows with the columns of `SAMPLE_COLUMNS`, in data set order."""
         import pyarrow as pa
