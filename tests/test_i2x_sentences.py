@@ -51,3 +51,10 @@ def test_outside_the_most_confused_pair_all_pairs_count(found):
     assert named == first["classes"]
     second["prototypes"][0]["p_of_pairs"] = 0.03
     assert all("Uncertain" in of_class(told, name) for name in second["classes"])
+
+
+def test_the_uncertain_one_is_named_with_its_changes_and_p(found):
+    row = found["pairs"][0]["prototypes"][0]
+    for name in found["pairs"][0]["classes"]:
+        times = "once" if row["units"]["raw"]["changes"] == 1 else f"{row['units']['raw']['changes']} times"
+        assert f"{row['prototype']} (changed sides {times}, p {row['p']:.3f})" in of_class(found, name)

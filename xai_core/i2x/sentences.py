@@ -48,11 +48,14 @@ def _uncertain(structure: dict, name: str) -> str:
         sure = [row for row in pair["prototypes"] if row[p] <= structure["options"]["level"]]
         if sure and name in pair["classes"]:
             other = next(each for each in pair["classes"] if each != name)
-            figures = [
-                f"{row['prototype']} ({row['units']['raw']['changes']} changes of side, p {row[p]:.3f})" for row in sure
-            ]
+            figures = [f"{row['prototype']} (changed sides {_times(row)}, p {row[p]:.3f})" for row in sure]
             parts.append(f"Uncertain between it and {other}: {_prototypes(figures)}.")
     return " ".join(parts)
+
+
+def _times(row: dict) -> str:
+    count = row["units"]["raw"]["changes"]
+    return "once" if count == 1 else f"{count} times"
 
 
 def _listed(roles: list[dict]) -> str:

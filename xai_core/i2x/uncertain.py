@@ -1,9 +1,10 @@
 """Uncertain prototypes: those whose pull alternates between two classes while the network learns.
 
-Of a pair (a, b), d_t = pull[t, k, a] - pull[t, k, b] says for which of the two prototype k spoke in step t. Steps with
-|d_t| <= tau speak for neither. Its *swing* is the number of times the side changes from one speaking step to the next,
-times the smaller of the two masses (the sum of d_t for a, and of -d_t for b): 0 where it ever spoke for one side only,
-large where it spoke clearly for both, often. METHODS 2 suggests it; the paper has no number.
+Of a pair (a, b), d_t = pull[t, k, a] - pull[t, k, b] says for which of the two prototype k spoke in step t. Steps
+with |d_t| <= tau speak for neither. Its *swing* is the number of times the side changes from one speaking step to the
+next, times the smaller of the two masses (the sum of d_t for a, and of -d_t for b): 0 where it ever spoke for one
+side only, large where it spoke clearly for both, often. METHODS 2 suggests it; the paper has no number. A single
+change may be no more than a part learned late, after it first spoke for the wrong class: read the count beside.
 
 The null permutes which sample's change of intensity is paired with which sample's change of confidence, in each step.
 Under it too a prototype swings, one that all carry the most: confidences sway from class to class as a whole. So each
