@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from gate_fixtures import EMPTY, OFF, ON, POLICY, N, area_of, chances, items_of, planted, policy, probed, row
-from review_fixtures import failed, write_run
+from review_fixtures import CLASSES, failed, write_run
 from sklearn.metrics import roc_auc_score
 
 from xai_core.cli import main
@@ -103,6 +103,33 @@ def test_strata_choose_the_items(tmp_path, items):
     result = gate(run, items, policy(explanation=rules))
     assert [found["passed"] for found in result["rules"][1:3]] == [True, False]
     assert set(result["rules"][2]["items"]) == failures
+
+
+def test_a_shortcut_in_one_class_hides_in_the_mean_and_not_by_class(tmp_path, items):
+    """Off the region on every benign item, on it on every malignant one."""
+    run = planted(tmp_path / "run", [OFF if k % 2 == 0 else ON for k in range(N)])
+    rule_ = COVERAGE | {"floor": -0.2, "not_worse_than_baseline_by": 0.5, "decides": "point"}
+    mean = gate(run, items, policy(explanation=[rule_]), baseline=run)
+    assert mean["verdict"] == "pass" and len(mean["warnings"]) == 1
+    result = gate(run, items, policy(explanation=[rule_ | {"each_class": True}]), baseline=run)
+    found = [one for one in result["rules"] if one["name"].startswith("explanation_coverage")]
+    assert [one["passed"] for one in found] == [False, True, True, True]
+    expected = {label: [i for i in items.ids if int(i[2:]) % 2 == k] for k, label in enumerate(CLASSES)}
+    for one, (label, ids) in zip(found[::2], expected.items(), strict=True):
+        assert one["name"] == f"explanation_coverage above random chance ({label})" and one["n"] == len(ids)
+        areas = np.array([area_of(int(i[2:])) for i in ids])
+        assert one["figure"] == pytest.approx(np.mean((label == "malignant") - areas))
+    assert sorted(found[0]["items"]) == sorted(expected["benign"]), "the items of that class alone"
+    assert sum("fewer than 30" in line for line in result["warnings"]) == 2
+    assert "(benign)" in html_of(result)
+
+
+def test_a_class_without_an_item_in_its_strata_is_missing(good, items):
+    kept = [item for item in items.items if (item.label, item.stratum) != ("benign", "failure")]
+    rule_ = COVERAGE | {"floor": 0.0, "each_class": True, "strata": ["failure"]}
+    result = gate(good, replace(items, items=tuple(kept)), policy(explanation=[rule_]))
+    assert result["verdict"] == "incomplete"
+    assert "review set: it holds no item (benign, failure)" in result["missing"]
 
 
 @pytest.mark.parametrize("decides", ["bound", "point"])

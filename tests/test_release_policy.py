@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from xai_core.errors import BadInput
 from xai_core.release import policy
 
+COMMENTED = re.compile(r"^# (\[|\w+ = )")
 SHIPPED = Path(__file__).resolve().parent.parent / "sample_data" / "policy.toml"
 METRIC = '[[metric]]\nmetric = "auc"\nfloor = 0.8\n'
 LEAST = f'name = "x"\n{METRIC}[[explanation]]\nscore = "iou"\nfloor = 0.0\n'
@@ -25,15 +27,16 @@ def test_the_shipped_policy_is_read_and_names_every_key():
     found, text = policy.read(SHIPPED), SHIPPED.read_text(encoding="utf-8")
     assert found.sha256 == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
     assert found.needs_baseline and found.randomisation_check == "required"
-    for table in (policy.Policy, policy.MetricRule, policy.ExplanationRule, policy.PeopleRule):
+    tables = (policy.Policy, policy.MetricRule, policy.ExplanationRule, policy.RelianceRule, policy.PeopleRule)
+    for table in tables:
         assert {key for key in table.model_fields if key not in text} <= {"sha256"}
 
 
 def test_every_line_that_is_commented_out_can_be_taken_in(tmp_path):
-    text = SHIPPED.read_text(encoding="utf-8")
-    people = "".join(line[2:] + "\n" for line in text.splitlines() if line.startswith(("# [people", "# least_share")))
-    found = read(tmp_path, text + people + 'decides = "point"\n')
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines(keepends=True)
+    found = read(tmp_path, "".join(COMMENTED.sub(r"\1", line) for line in lines))
     assert found.people.least_share == 0.8 and found.people.decides == "point"
+    assert found.explanation[-1].least_share == 0.5 and found.reliance.not_worse_than_baseline_by == 0.1
 
 
 def test_what_is_left_out_is_as_the_shipped_file_says(tmp_path):
@@ -41,7 +44,8 @@ def test_what_is_left_out_is_as_the_shipped_file_says(tmp_path):
     assert (found.veto, found.randomisation_check, found.largest_share_undefined) == ("given", "required", 0.05)
     assert found.least_items == 60 and not found.needs_baseline
     assert found.metric[0].decides == found.explanation[0].decides == "bound"
-    assert found.explanation[0].excess_over == "random"
+    assert found.explanation[0].excess_over == "random" and found.explanation[0].each_class is False
+    assert found.reliance is None and found.least_items_of_class == 30
     assert found.explanation[0].strata == ["easy", "borderline", "failure"]
 
 
@@ -69,6 +73,10 @@ def test_what_is_left_out_is_as_the_shipped_file_says(tmp_path):
         ('sha256 = "0"\n' + LEAST, "sha256"),
         ("least_items = 60.5\n" + LEAST, "least_items"),
         (LEAST + "[people]\n", "people.least_share"),
+        (LEAST + "each_class = 1\n", "explanation.1.each_class"),
+        (LEAST + "[reliance]\n", "reliance"),
+        (LEAST + "[reliance]\nfloor = 1.5\n", "reliance.floor"),
+        (LEAST + '[reliance]\nfloor = 0.0\nfill = "blur"\n', "reliance.fill"),
     ],
 )
 def test_a_mistake_is_named_by_its_key(tmp_path, text, key):

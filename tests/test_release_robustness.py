@@ -75,7 +75,7 @@ def test_drops_are_those_of_the_metrics(made, monkeypatch):
         p = np.array([image.mean() / 255 for image in images], np.float32)
         return np.stack([1 - p, p], 1)
 
-    monkeypatch.setattr(robustness, "_asked", by_brightness)
+    monkeypatch.setattr(robustness, "answers_to", by_brightness)
     found = measure(run, classifier, limit=100)
     assert found["samples"]["n"] == len(usable)
     frames, _, labels, _ = robustness._drawn(run, 100, 0)

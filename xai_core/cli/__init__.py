@@ -28,6 +28,7 @@ COMMANDS = {
     "prepare": "make ahead what the pages look up: thumbnails with outlines, and features of the images",
     "compare": "compare runs of several classifiers on the same samples, the first being the baseline",
     "robustness": "measure how much worse classifiers call on blurred, noisy, compressed, dark or tinted images",
+    "reliance": "measure whether calls rest on the outlined region or on its surroundings",
     "review-set": "choose and freeze the samples on which candidates are judged",
     "i2x": "follow what a network learned to look at through its training, and mend what confuses it",
     "gate": "decide by a policy whether a candidate may be released",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from xai_core.errors import BadInput
 from xai_core.files import read_json
+from xai_core.release import reliance, trust
 from xai_core.release import review_set as review_sets
-from xai_core.release import trust
 from xai_core.release.archive_entry import RUN
 from xai_core.review.cards import card_file
 from xai_core.runs.scoring import score
@@ -23,7 +23,7 @@ def files_of(run: Run, review_set: Path | None = None, gate: Path | None = None)
     """Return the files that are kept of a run, by their names within an entry.
 
     Settings, manifest, records, parts (the raw maps) and the scores by the explainer's own rule, from which everything
-    else follows; what is known of the explanations' trustworthiness and the classifier's card, where they are; the
+    else follows; what `probe` and `reliance` measured and the classifier's card, where they are; the
     review set and the gate's result where they are named.
 
     Raises
@@ -40,9 +40,9 @@ def files_of(run: Run, review_set: Path | None = None, gate: Path | None = None)
     inside = ["run.json", "settings.json", run.manifest["records"]["file"]]
     inside += [part["file"] for part in run.manifest["parts"]]
     inside += [str(path.relative_to(run.folder)) for path in (scores, scores.with_suffix(".json"))]
-    if (run.folder / trust.FILE).exists():
-        trust.read(run)
-        inside.append(trust.FILE)
+    for kept in (trust, reliance):
+        if kept.read(run) is not None:
+            inside.append(kept.FILE)
     files = {f"{RUN}/{name}": run.folder / name for name in inside}
     card, _ = card_file(run)
     if card is not None:

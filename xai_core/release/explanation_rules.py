@@ -9,7 +9,7 @@ import numpy as np
 
 from xai_core.errors import BadInput
 from xai_core.release import trust
-from xai_core.release.policy import ALL_STRATA, ExplanationRule, PeopleRule, Policy
+from xai_core.release.policy import ExplanationRule, PeopleRule, Policy
 from xai_core.release.review_set import ReviewSet
 from xai_core.release.rules import (
     EXPLANATION,
@@ -18,9 +18,10 @@ from xai_core.release.rules import (
     Outcome,
     Side,
     chosen,
+    classes_of,
     closed,
     missing_of,
-    of_strata,
+    of_items,
     outcome,
     share,
 )
@@ -35,10 +36,17 @@ ALIKE = ("method", "parameters", "target", "region_rule")
 def explanation_rules(
     rule: ExplanationRule, candidate: Side, baseline: Side | None, review_set: ReviewSet
 ) -> list[Outcome]:
-    """Return what became of an explanation rule: one outcome for each threshold that it names."""
-    ids = chosen(review_set, rule.strata)
-    name = f"{rule.score} above {rule.excess_over} chance{of_strata(rule.strata)}"
-    missing = missing_of(ids, rule.strata, candidate.uncomputed(ids, rule))
+    """Return what became of an explanation rule: one outcome for each threshold that it names, and for each class."""
+    labels = classes_of(review_set) if rule.each_class and review_set.items else [None]
+    return [found for label in labels for found in _of_class(rule, label, candidate, baseline, review_set)]
+
+
+def _of_class(
+    rule: ExplanationRule, label: str | None, candidate: Side, baseline: Side | None, review_set: ReviewSet
+) -> list[Outcome]:
+    ids = chosen(review_set, rule.strata, label)
+    name = f"{rule.score} above {rule.excess_over} chance{of_items(rule.strata, label)}"
+    missing = missing_of(ids, candidate.uncomputed(ids, rule), rule.strata, label)
     values = candidate.excess(ids, rule)
     outcomes = []
     if rule.floor is not None:
@@ -82,7 +90,7 @@ def undefined_rule(policy: Policy, candidate: Side, review_set: ReviewSet) -> Ou
         "point",
         at_most=True,
     )
-    return closed(found, missing_of(ids, ALL_STRATA, candidate.gone), ids, -empty.astype(float), 0.0)
+    return closed(found, missing_of(ids, candidate.gone), ids, -empty.astype(float), 0.0)
 
 
 def people_rule(
@@ -91,9 +99,9 @@ def people_rule(
     """Return whether people passed enough of the items; `said` is the verdict of each reviewer, by item."""
     ids = chosen(review_set, rule.strata)
     passes = np.array([PASSED in (v := set(said.get(i, {}).values())) and VETO not in v for i in ids], bool)
-    name = f"share of items that people passed{of_strata(rule.strata)}"
+    name = f"share of items that people passed{of_items(rule.strata)}"
     found = outcome(name, EXPLANATION, share(passes), rule.least_share, rule.decides)
-    missing = missing_of(ids, rule.strata, candidate.gone or unreviewed(ids, said))
+    missing = missing_of(ids, candidate.gone or unreviewed(ids, said), rule.strata)
     return closed(found, missing, ids, passes.astype(float), 1.0)
 
 
@@ -106,7 +114,7 @@ def veto_rule(policy: Policy, candidate: Side, review_set: ReviewSet, said: Mapp
     missing = candidate.gone or (unreviewed(ids, said) if policy.veto == "asked" else "")
     reviewed = sum(i in said for i in ids)
     found = replace(found, message=f"{reviewed} of {len(ids)} items were reviewed by a person")
-    return closed(found, missing_of(ids, ALL_STRATA, missing), ids, -vetoed.astype(float), 0.0)
+    return closed(found, missing_of(ids, missing), ids, -vetoed.astype(float), 0.0)
 
 
 def unreviewed(ids: Sequence[str], said: Mapping[str, Mapping[str, str]]) -> str:

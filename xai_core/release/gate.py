@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from xai_core.release.explanation_rules import (
 )
 from xai_core.release.metric_rules import differences_of, metric_rules, values_of
 from xai_core.release.policy import Policy
+from xai_core.release.reliance_rules import reliance_rules
 from xai_core.release.review_set import ReviewSet
 from xai_core.release.rules import EXPLANATION, METRIC, NO_ITEM, Outcome, Side
 from xai_core.review.verdicts import Verdicts
@@ -151,6 +153,8 @@ def _explanation_outcomes(
     said = blind.said(verdicts, candidate.run) if verdicts and candidate.run else {}
     for rule in policy.explanation:
         yield from explanation_rules(rule, candidate, baseline, review_set)
+    if policy.reliance is not None:
+        yield from reliance_rules(policy.reliance, candidate, baseline, review_set.ids)
     yield undefined_rule(policy, candidate, review_set)
     if policy.people is not None:
         yield people_rule(policy.people, candidate, review_set, said)
@@ -163,6 +167,11 @@ def _explanation_outcomes(
 def _warnings(policy: Policy, review_set: ReviewSet, candidate: Run | None) -> Iterator[str]:
     if len(review_set.items) < policy.least_items:
         yield f"the review set holds {len(review_set.items)} items, fewer than {policy.least_items}: intervals are wide"
+    if any(rule.each_class for rule in policy.explanation):
+        for label, count in sorted(Counter(item.label for item in review_set.items).items()):
+            if count < policy.least_items_of_class:
+                least = policy.least_items_of_class
+                yield f"the review set holds {count} items of {label}, fewer than {least}: its interval is wide"
     if candidate is None:
         return
     if not candidate.settings.get("split"):

@@ -81,6 +81,9 @@ class ExplanationRule(_Table):
         ``bound`` or ``point``.
     strata : list of str
         Which items are looked at; all by default.
+    each_class : bool
+        Whether the rule has to hold within the items of each class by itself: a shortcut in one class alone hides in
+        a mean over all.
     """
 
     score: Literal["explanation_coverage", "ground_truth_coverage", "iou"]
@@ -91,6 +94,7 @@ class ExplanationRule(_Table):
     least_share: Share | None = None
     decides: Decides = "bound"
     strata: Strata = ALL_STRATA
+    each_class: bool = False
 
     @model_validator(mode="after")
     def _asks_something(self) -> ExplanationRule:
@@ -98,6 +102,30 @@ class ExplanationRule(_Table):
             raise ValueError("item_passes_from and least_share go together: write both or neither")
         if self.floor is None and self.not_worse_than_baseline_by is None and self.least_share is None:
             raise ValueError("a floor, not_worse_than_baseline_by or least_share is needed")
+        return self
+
+
+class RelianceRule(_Table):
+    """How much better the classifier must call by the outlined region alone than by its surroundings alone.
+
+    Attributes
+    ----------
+    floor : float, optional
+        Least difference of the two AUCs, -1 to 1.
+    not_worse_than_baseline_by : float, optional
+        How far the difference may lie below the baseline's, paired on the same images.
+    decides : str
+        ``bound`` or ``point``.
+    """
+
+    floor: Excess | None = None
+    not_worse_than_baseline_by: Margin | None = None
+    decides: Decides = "bound"
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> RelianceRule:
+        if self.floor is None and self.not_worse_than_baseline_by is None:
+            raise ValueError("a floor or not_worse_than_baseline_by is needed")
         return self
 
 
@@ -119,6 +147,7 @@ class Policy(_Table):
     ----------
     metric : list of MetricRule
     explanation : list of ExplanationRule
+    reliance : RelianceRule, optional
     people : PeopleRule, optional
     veto : str
         ``off``; ``given``: an item that somebody called ``wrong_reasons`` fails the candidate, items that nobody
@@ -129,6 +158,8 @@ class Policy(_Table):
         Largest share of items whose explanation may be empty.
     least_items : int
         Fewer items than this are warned of.
+    least_items_of_class : int
+        Fewer items of a class than this are warned of, where a rule has to hold within each class.
     sha256 : str
         Of the file's bytes.
     """
@@ -136,23 +167,28 @@ class Policy(_Table):
     name: str
     metric: Annotated[list[MetricRule], Field(min_length=1)]
     explanation: list[ExplanationRule] = []
+    reliance: RelianceRule | None = None
     people: PeopleRule | None = None
     veto: Literal["off", "given", "asked"] = "given"
     randomisation_check: Literal["required", "ignored"] = "required"
     largest_share_undefined: Share = 0.05
     least_items: Annotated[int, Field(ge=0)] = 60
+    least_items_of_class: Annotated[int, Field(ge=0)] = 30
     sha256: str = ""
 
     @model_validator(mode="after")
     def _looks_at_explanations(self) -> Policy:
-        if not self.explanation and self.people is None:
-            raise ValueError("an [[explanation]] rule or a [people] table is needed: a metric alone releases nothing")
+        if not self.explanation and self.reliance is None and self.people is None:
+            raise ValueError(
+                "an [[explanation]] rule, a [reliance] or a [people] table is needed: a metric alone releases nothing"
+            )
         return self
 
     @property
     def needs_baseline(self) -> bool:
         """Say whether a rule compares with a baseline."""
-        return any(rule.not_worse_than_baseline_by is not None for rule in (*self.metric, *self.explanation))
+        rules = (*self.metric, *self.explanation, *filter(None, [self.reliance]))
+        return any(rule.not_worse_than_baseline_by is not None for rule in rules)
 
 
 def read(file: str | Path) -> Policy:

@@ -17,7 +17,7 @@ import numpy as np
 from xai_core.errors import BadInput
 from xai_core.release import measured
 from xai_core.release.paired import case_differences
-from xai_core.review.again import classifier_of, preparation_of, samples_of, unusable
+from xai_core.review.again import answers_to, classifier_of, preparation_of, samples_of, unusable
 from xai_core.review.tiles import encode_jpeg
 from xai_core.runs import Run
 from xai_core.runs.settings import draw, versions
@@ -107,7 +107,7 @@ def measure(
 
     def answers(images: Sequence[np.ndarray]) -> cases.Case:
         at = threshold_of(run, None)
-        return cases.as_given(labels, _asked(run, classifier, images), positive_of(run), 0.5 if at is None else at)
+        return cases.as_given(labels, answers_to(run, classifier, images), positive_of(run), 0.5 if at is None else at)
 
     clean = answers(frames)
     total, found = sum(len(strengths) for _, strengths in CORRUPTIONS.values()), {}
@@ -219,17 +219,6 @@ def _drawn(run: Run, limit: int, seed: int) -> tuple[list[np.ndarray], list[str]
         raise _bad(run, "at least one image of the run where it was", f"none of {len(wanted)}", "put the data back")
     frames, rows = [prepared[place].frame for place in kept], wanted.iloc[kept]
     return frames, rows["image_hash"].tolist(), rows["label_index"].to_numpy(), dict(Counter(filter(None, faults)))
-
-
-def _asked(run: Run, classifier: Classifier, images: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (N, C) float32 probabilities, in batches of the run's one shape."""
-    size, parts = run.settings.get("batch_size", 16), []
-    for start in range(0, len(images), size):
-        batch = np.stack(images[start : start + size])
-        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-        answered = classifier.probabilities(classifier.normalise(padded))[: len(batch)]
-        parts.append(answered.cpu().numpy())
-    return np.concatenate(parts)
 
 
 def _drops(clean: cases.Case, worse: cases.Case, seed: int) -> dict:

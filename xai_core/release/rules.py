@@ -160,9 +160,14 @@ def _left_out(kind: str, number: int) -> str:
     return f"{what} that did not enter: {number}" if number else ""
 
 
-def chosen(review_set: ReviewSet, strata: Sequence[str]) -> list[str]:
-    """Return the ids of the items in some strata."""
-    return [item.sample_id for item in review_set.items if item.stratum in strata]
+def chosen(review_set: ReviewSet, strata: Sequence[str], label: str | None = None) -> list[str]:
+    """Return the ids of the items in some strata, of one class where it is named."""
+    return [item.sample_id for item in review_set.items if item.stratum in strata and label in (None, item.label)]
+
+
+def classes_of(review_set: ReviewSet) -> list[str]:
+    """Return the classes of the items, sorted."""
+    return sorted({item.label for item in review_set.items})
 
 
 def share(hits: np.ndarray) -> Estimate:
@@ -185,13 +190,15 @@ def closed(found: Outcome, missing: str, ids: Sequence[str], values: np.ndarray,
     return replace(found, items=tuple(ids[k] for k in order if broke[k]))
 
 
-def missing_of(ids: Sequence[str], strata: Sequence[str], uncomputed: str) -> str:
+def missing_of(
+    ids: Sequence[str], uncomputed: str, strata: Sequence[str] = ALL_STRATA, label: str | None = None
+) -> str:
     """Return which piece a rule over these items lacks: the items themselves, else what could not be computed."""
-    if not ids:
-        return NO_ITEM + of_strata(strata)
-    return uncomputed
+    return uncomputed if ids else NO_ITEM + of_items(strata, label)
 
 
-def of_strata(strata: Sequence[str]) -> str:
-    """Return what a rule's name adds where it looks at some strata only."""
-    return "" if set(strata) == set(ALL_STRATA) else f" ({', '.join(strata)})"
+def of_items(strata: Sequence[str], label: str | None = None) -> str:
+    """Return what a rule's name adds where it looks at some strata, or at one class, only."""
+    some = [label] if label is not None else []
+    some += [] if set(strata) == set(ALL_STRATA) else strata
+    return f" ({', '.join(some)})" if some else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,17 @@ def frame_image(run: Run, sample_id: str) -> np.ndarray:
 def unusable(prepared: Prepared, image_hash: str) -> str:
     """Return why a prepared image is not the one with the sha256 `image_hash`; '' where it is."""
     return prepared.error or ("" if prepared.image_hash == image_hash else "an image that was changed since")
+
+
+def answers_to(run: Run, classifier: Classifier, images: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (N, C) float32 probabilities of images in the model frame, in batches of the run's one shape."""
+    size, parts = run.settings.get("batch_size", 16), []
+    for start in range(0, len(images), size):
+        batch = np.stack(images[start : start + size])
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        answered = classifier.probabilities(classifier.normalise(padded))[: len(batch)]
+        parts.append(answered.cpu().numpy())
+    return np.concatenate(parts)
 
 
 def checks_of(
