@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from i2x_fixtures import make_model
-from killing import kill_while_working
+from killing import command, environment
 from members_fixtures import write_mnist
 
 from xai_core.cli import main
@@ -155,12 +159,25 @@ def test_a_track_that_was_cut_off_goes_on_and_ends_the_same(made, tmp_path):
     assert not list(out.rglob(".*.tmp"))
 
 
-def test_kills_lose_nothing_that_was_written(made, tmp_path):
+def test_a_kill_loses_a_part_at_most(made, tmp_path):
     dataset, model, track = made
-    arguments = ["i2x", "fit", dataset.spec, "--model", model, "--out", tmp_path / "t", "--resume", "--part-size", 3]
+    out = tmp_path / "t"
+    arguments = ["i2x", "fit", dataset.spec, "--model", model, "--out", out, "--part-size", 1]
     arguments += ["--prototypes", 5, "--batch-size", 8, "--positions", 200, "--threads", 1]
-    assert kill_while_working(arguments, "fitting", kills=2, seed=5, longest=0.4) >= 1
-    assert open_track(tmp_path / "t").digest == track.digest
+    process = subprocess.Popen(
+        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert any("5 prototypes in" in line for line in process.stderr), "the work has begun"
+    while not list(out.glob("checkpoints/12/0003-*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    told = []
+    again = follow(dataset, model, out, CHOICES, threads=1, resume=True, progress=lambda *n: told.append(n[0]))
+    assert again.digest == track.digest
+    assert told[0] >= 30 + 4, "prototypes and four parts were kept"
 
 
 def test_a_finished_track_is_left_alone_and_a_damaged_one_mended(made, tmp_path):
