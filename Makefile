@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/python -m xai_core demo
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
 
 long: .venv/ready-dev
 	$(BIN)/python -m pytest -m long

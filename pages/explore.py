@@ -21,6 +21,7 @@ sentence, above = st.container(), st.container()
 controls = st.container(
     horizontal=True, vertical_alignment="bottom", key="order_unseen" if case else "gallery_controls"
 )
+below = st.container()
 with controls:
     choose_order(records)
 query = filters(records)
@@ -34,11 +35,14 @@ sentence.markdown(
 with controls:
     choose_page(len(order))
 if case is None:
+    # before the charts: the browser draws what comes first first, and the eye waits for the pictures
+    with below:
+        gallery_view(selection, order, opinions)
     with controls:
         downloads(records, order, opinions)
     with above:
         charts(selection)
-    gallery_view(selection, order, opinions)
 else:
-    case_view(records, case, order, opinions)
+    with below:
+        case_view(records, case, order, opinions)
 page_foot(records)

@@ -15,6 +15,25 @@ REAL_DATA = ROOT.parent / "shared" / "data"
 os.environ["RIGHT_REASONS_CACHE"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# begun first, so that at the end no process waits long for another's last file
+LONGEST = (
+    "test_pages_explore",
+    "test_ui_components",
+    "test_release_workflow",
+    "test_pages_overview",
+    "test_sample_data",
+    "test_pages_history",
+    "test_runs_kills",
+    "test_release_pathways",
+    "test_training_kills",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, each whole."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
 
 @pytest.fixture
 def real_data() -> Path:

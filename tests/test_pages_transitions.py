@@ -43,6 +43,12 @@ def switch_run(test, folder: str):
     return sound(test.selectbox("run_choice").set_value(folder).run())
 
 
+def open_patterns(test) -> None:
+    """Open the menu of the patterns, whose buttons are drawn only then."""
+    test.session_state["patterns"] = True
+    sound(test.run())
+
+
 def test_another_target_keeps_the_filters_and_the_order():
     test = opened(run=str(SAMPLE / "grad_cam/predicted"), label="malignant", iou=["0.1", "0.5"], sort="IoU")
     for name in ("grad_cam/malignant", "lime/malignant", "grad_cam/predicted"):
@@ -73,6 +79,7 @@ def test_the_threshold_moves_counts_and_sentences_on_both_pages(threshold):
     test = opened(at="Own", threshold=str(threshold))
     sound(test.button("missed").click().run())
     assert count_of(test) == missed
+    open_patterns(test)
     for key, pattern in PATTERNS.items():
         assert test.button(f"preset_{key}").label == f"{pattern.title} ({(table['pattern'] == key).sum()})"
     front = opened("overview", at="Own", threshold=str(threshold))
@@ -82,6 +89,7 @@ def test_the_threshold_moves_counts_and_sentences_on_both_pages(threshold):
 def test_presets_replace_each_other_and_clear_lifts_everything():
     test, table = opened(meta_sex="male", confidence=["0.6", "1.0"], verdict="Not reviewed"), records()
     assert count_of(test) == ((table["meta_sex"] == "male") & (table["confidence"] >= 0.6)).sum()
+    open_patterns(test)
     for key, pattern in PATTERNS.items():
         sound(test.button(f"preset_{key}").click().run())
         assert count_of(test) == (table["pattern"] == key).sum()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from apptest_fixtures import forget, opened
 
-from xai_core.files import read_json, write_json
+from xai_core.files import read_json, sealed, write_json
 from xai_core.release import trust
 from xai_core.runs import Run
 
@@ -34,7 +34,7 @@ def fail(run: Run) -> None:
     """Write figures as a control would have given them."""
     found = read_json(run.folder / trust.FILE)
     found["randomisation"] |= {"passed": False, "finding": "heatmaps correlate by 1.00"}
-    write_json(run.folder / trust.FILE, found | {"sha256": trust._digest(found)})
+    write_json(run.folder / trust.FILE, sealed(found))
 
 
 def test_the_overview_says_what_probing_gave(run):

@@ -58,7 +58,12 @@ def _presets(records: Records) -> None:
             args=(records, missed(records)),
             help="The missed ones, lowest explanation coverage first.",
         )
-    with st.popover("Eight patterns", icon=":material/category:", width="stretch"):
+    patterns = st.popover(
+        "Eight patterns", icon=":material/category:", width="stretch", key="patterns", on_change="rerun"
+    )
+    if not patterns.open:
+        return
+    with patterns:
         tally = _tally(records)
         for key, pattern in PATTERNS.items():
             query = Query({"pattern": Among((key,))}, pattern.sort, pattern.descending)
@@ -81,7 +86,12 @@ def _figures(records: Records) -> None:
     found = figures(records)
     if not found:
         return
-    with st.popover("Figures of the article", icon=":material/auto_stories:", width="stretch"):
+    article = st.popover(
+        "Figures of the article", icon=":material/auto_stories:", width="stretch", key="figures", on_change="rerun"
+    )
+    if not article.open:
+        return
+    with article:
         st.caption("What Shared Interest (Boggust et al., VISxAI 2020) showed on its own data, asked of this run.")
         for figure in found:
             st.button(

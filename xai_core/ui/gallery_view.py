@@ -129,7 +129,10 @@ def _text(value: object) -> str:
 
 def downloads(records: Records, order: np.ndarray, opinions: Mapping[str, Opinion]) -> None:
     """Draw the buttons that hand out the records that pass as a file."""
-    with st.popover("Download", icon=":material/download:"):
+    menu = st.popover("Download", icon=":material/download:", key="download", on_change="rerun")
+    if not menu.open:
+        return
+    with menu:
         st.caption(f"The {len(order):,} records that pass, in this order, with scores, chance levels and verdicts.")
         name = f"{records.run.settings['method']}-{records.run.settings['target']}"
 

@@ -7,6 +7,7 @@ const SERIES = ["right", "wrong", "unknown"];
 
 const count = new Intl.NumberFormat("en-GB");
 const charts = new WeakMap();
+const lengths = new Map(); // class and text -> pixels
 
 export default function ({ data: bytes, parentElement, setTriggerValue }) {
   const data = unpack(bytes);
@@ -348,15 +349,25 @@ function drawTicks(svg, data, plot) {
 /** Cut a text with an ellipsis to a length in pixels. */
 function shorten(text, length) {
   let words = text.textContent;
-  while (words && text.getComputedTextLength() > length) {
+  while (words && lengthOf(text) > length) {
     words = words.slice(0, -1).trimEnd();
     text.textContent = `${words}…`;
   }
 }
 
+/** Return a text's length in pixels, measured once: asking the browser makes it lay out the page there and then. */
+function lengthOf(text) {
+  const key = `${text.getAttribute("class")} ${text.textContent}`;
+  const length = lengths.get(key) ?? text.getComputedTextLength();
+  if (document.fonts.status === "loaded") {
+    lengths.set(key, length);
+  }
+  return length;
+}
+
 /** Return the left and the right end of a text that is centred at x as far as the chart's width allows. */
 function centred(text, x, width) {
-  const length = text.getComputedTextLength();
+  const length = lengthOf(text);
   const left = clamp(x - length / 2, 0, Math.max(0, width - length));
   return [left, left + length];
 }
