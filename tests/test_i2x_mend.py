@@ -320,13 +320,14 @@ def test_a_followed_training_can_be_mended(folder, tmp_path):
 def test_what_is_not_named_comes_from_the_structure(monkeypatch):
     rows = [
         {"prototype": 7, "p": 0.01, "score": 3.0, "coverage": [0.99, 0.4]},
+        {"prototype": 6, "p": 0.02, "score": 3.0, "coverage": [0.0, 0.0]},
         {"prototype": 5, "p": 0.04, "score": 2.0, "coverage": [0.3, 0.4]},
         {"prototype": 2, "p": 0.4, "score": 2.5, "coverage": [0.3, 0.4]},
     ]
     pairs = [
         {"classes": ["C", "D"], "confused": 9, "prototypes": rows},
-        {"classes": ["A", "B"], "confused": 4, "prototypes": rows[2:]},
-        {"classes": ["A", "C"], "confused": 1, "prototypes": rows[:1]},
+        {"classes": ["A", "B"], "confused": 4, "prototypes": rows[3:]},
+        {"classes": ["A", "C"], "confused": 1, "prototypes": rows[:2]},
     ]
     found = {"pairs": pairs, "options": {"level": 0.05, "in_all": 0.95}}
     monkeypatch.setattr(confusion, "structure", lambda track, progress: found)
@@ -339,7 +340,7 @@ def test_what_is_not_named_comes_from_the_structure(monkeypatch):
     assert (other.pair, other.prototypes, other.indices("ABCD")) == (("B", "A"), (2,), (1, 0))
     assert "no prototype is uncertain by the test" in other.why
     assert confusion.chosen(track, None, (1, 2)).prototypes == (1, 2)
-    with pytest.raises(BadInput, match="A and C.*not all of a class carries"):
+    with pytest.raises(BadInput, match="A and C.*some but not all of a class"):
         confusion.chosen(track, "A,C", ())
 
 

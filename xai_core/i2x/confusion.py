@@ -118,11 +118,11 @@ def chosen(
 
 def _surest(entry: Mapping, options: Mapping) -> tuple[int, str]:
     """Return the prototype that a pair fights over, and how sure that is, in words."""
-    rows = [row for row in entry["prototypes"] if max(row["coverage"]) < options["in_all"]]
+    rows = [row for row in entry["prototypes"] if 0 < max(row["coverage"]) < options["in_all"]]
     if not rows:
         raise BadInput(
             where="the pair " + " and ".join(entry["classes"]),
-            expected="a prototype that swings between them and that not all of a class carries",
+            expected="a prototype that swings between them, and that some but not all of a class carries",
             found="none",
             remedy="name one with --prototype, or another --pair",
         )
