@@ -10,7 +10,9 @@ from i2x_made import CLASSES, made
 
 from xai_core.errors import BadInput
 from xai_core.files import is_sealed
+from xai_core.i2x import changes, effects
 from xai_core.i2x import structure as structures
+from xai_core.i2x.analysis import steps_of
 from xai_core.i2x.options import READINGS, Options
 from xai_core.i2x.structure import carriers, structure, structure_of, uncertain_prototypes
 
@@ -39,6 +41,20 @@ def test_rows_of_every_matrix_sum_to_zero(reading):
             assert pull == pytest.approx(np.array(unit["pull"]))
             assert (np.array(unit["low"]) <= np.array(unit["high"])).all()
             assert not np.any(unit["pull"][-1])  # the last prototype is carried by nobody
+
+
+def test_every_step_is_fitted_and_permuted_on_its_own_changes():
+    evidence = made(0, samples=200)
+    carried = changes.carries(evidence.share, QUICK.presence)
+    for place, step in enumerate(steps_of(evidence, QUICK)):
+        assert (step.first, step.last) == evidence.steps[place : place + 2]
+        for unit, fit in step.fits.items():
+            x = evidence.intensities[unit][place + 1].astype(float) - evidence.intensities[unit][place]
+            y = evidence.confidence[place + 1] - evidence.confidence[place]
+            usual = effects.usual_change(x, carried)
+            assert fit.effect == pytest.approx(effects.effects(x, y, step.groups, usual, QUICK))
+            null = effects.permuted(x, y, step.groups, usual, QUICK, place)
+            assert (step.null[unit] == null).all()
 
 
 def test_growth_of_all_intensities_alone_changes_nothing_that_is_normalised():

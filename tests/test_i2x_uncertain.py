@@ -7,6 +7,7 @@ import pytest
 from i2x_made import PAIR, UNCERTAIN, made, shuffled_pairing
 
 from xai_core.i2x import uncertain
+from xai_core.i2x.described import described_pair
 from xai_core.i2x.options import Options
 from xai_core.i2x.structure import pair_of, structure_of, uncertain_prototypes
 
@@ -80,9 +81,25 @@ def test_the_most_confused_pair_is_the_largest_symmetric_off_diagonal():
     assert counts[0, 2] == counts[2, 0] == 2 and counts[1, 2] == 1 and counts.sum() == 6
     assert given[0, 1] == pytest.approx(sum(probabilities[labels == 0, 1]) + sum(probabilities[labels == 1, 0]))
     assert uncertain.most_confused(labels, probabilities, 9) == [(0, 2), (1, 2), (0, 1)]  # class 3 is absent
+    sways = probabilities.copy()
+    sways[[3, 4]] = [[0.1, 0.45, 0.4, 0.05], [0.45, 0.05, 0.4, 0.1]]
+    sways[[2, 3, 5]] = [[0.05, 0.5, 0.45, 0.0], [0.0, 0.5, 0.5, 0.0], [0.0, 0.9, 0.1, 0.0]]
+    counts, given = uncertain.confusions(labels, sways)
+    assert given[1, 2] > given[0, 2] and counts[1, 2] < counts[0, 2]
+    assert uncertain.most_confused(labels, sways, 1) == [(0, 2)]  # calls go before confidence
     nothing = np.eye(4)[[0, 0, 1, 1, 2, 2, 2, 0]] * 0.7 + 0.075
     nothing[2] = [0.075, 0.7, 0.2, 0.025]  # all are called right: where confidence went decides
     assert uncertain.most_confused(labels, nothing, 1) == [(1, 2)]
+
+
+def test_what_is_said_of_a_pair_is_the_lesser_claim_of_both_units():
+    raw = {"changes": np.array([2, 1, 3]), "swing": np.array([0.5, 0.2, 0.3]), "p": np.array([0.01, 0.02, 0.3])}
+    other = {"changes": np.array([2, 0, 1]), "swing": np.array([0.4, 0.0, 0.6]), "p": np.array([0.04, 1.0, 0.01])}
+    tests = {unit: values | {"p_of_pairs": values["p"]} for unit, values in (("raw", raw), ("normalised", other))}
+    found = described_pair(("a", "b"), (0, 1), 7, tests, np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]))
+    assert (found["classes"], found["confused"]) == (["a", "b"], 7)
+    told = [(row["prototype"], row["score"], row["p"], row["coverage"]) for row in found["prototypes"]]
+    assert told == [(0, 0.4, 0.04, [0.9, 0.1]), (2, 0.3, 0.3, [0.2, 0.8])]  # 1 swings under raw intensity only
 
 
 def found_in(seed: int, **wish: float) -> list[int]:
