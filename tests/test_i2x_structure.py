@@ -1,6 +1,7 @@
 """The structure of a track: order, seeds, identities, edges, and the file it is kept in."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,13 @@ def test_a_kept_file_that_was_changed_is_made_again(tmp_path):
     path.write_text(json.dumps(found | {"samples": 7}))
     assert structure(track, QUICK) == found
     assert json.loads(path.read_text()) == found
+
+
+def test_the_structure_of_another_track_is_made_anew(tmp_path):
+    one, other = (random_track(tmp_path / str(seed), samples=60, seed=seed) for seed in (0, 1))
+    structure(one, QUICK)
+    shutil.copy(tmp_path / "0" / "structure.json", tmp_path / "1")
+    assert structure(other, QUICK)["track"] == other.digest != one.digest
 
 
 def test_carriers_are_those_with_enough_places(tmp_path):
