@@ -23,7 +23,8 @@ from xai_core.i2x import confusion, curated, strategies
 from xai_core.i2x.confusion import Confusion, named, within
 from xai_core.i2x.follow import follow
 from xai_core.i2x.material import Choices
-from xai_core.i2x.mend import Options, mend
+from xai_core.i2x.mend import mend
+from xai_core.i2x.mend_settings import Options
 from xai_core.i2x.store import open_track
 from xai_core.i2x.strategies import STRATEGIES
 from xai_core.models import load
@@ -355,12 +356,13 @@ def test_what_is_not_named_comes_from_the_structure(monkeypatch):
         (Options(of="all"), Confusion(("A", "B"), (COMMON,), ""), "none of A, B, C, D: 128 samples would be dropped"),
         (Options(), Confusion(("A", "B"), (COMMON,), ""), "none of A, B: "),
         (Options(split="train"), MARK, "another --split"),
-        (Options(split="nowhere"), MARK, "0 samples in 'nowhere'"),
+        (Options(split="nowhere"), MARK, "no such sample in 'nowhere'"),
     ],
 )
 def test_sets_that_make_no_sense_are_refused(folder, tmp_path, options, asked_for, said):
     with pytest.raises(BadInput, match=said):
         mend(track_of(folder), tmp_path / "out", options, asked_for, repeats=1)
+    mend(track_of(folder), tmp_path / "out", Options(), MARK, repeats=1)
 
 
 def test_names_that_are_none_of_the_tracks_are_refused():
@@ -388,5 +390,7 @@ def test_other_work_in_the_folder_is_refused(folder):
     track = track_of(folder)
     with pytest.raises(BadInput, match="work that was begun; go on with --resume"):
         mend(track, folder / "mended", Options(), MARK)
+    with pytest.raises(BadInput, match="a new folder; found card.json"):
+        mend(track, folder / "model", Options(), MARK)
     with pytest.raises(BadInput, match="work with another options"):
         mend(track, folder / "mended", Options(weight=0.5), MARK, resume=True)

@@ -13,7 +13,7 @@ from xai_core.cli.output import Progress, print_json, say, table
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command; most flags come from the fields of its options."""
-    from xai_core.i2x.mend import Options
+    from xai_core.i2x.mend_settings import Options
 
     add = parser.add_argument
     add("track", metavar="TRACK", help="a track's folder")
@@ -43,7 +43,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 def run(options: argparse.Namespace) -> int:
     """Return 0 when every strategy is done and the table written."""
     from xai_core.i2x.confusion import chosen
-    from xai_core.i2x.mend import Options, mend
+    from xai_core.i2x.mend import mend
+    from xai_core.i2x.mend_settings import Options
     from xai_core.i2x.store import open_track
 
     track = open_track(options.track)
@@ -84,7 +85,7 @@ def as_text(found: Mapping) -> str:
             f"{updates['full']} updates on the full set, {updates['curated']} on the others",
             "",
             f"on {sum(found['judged'].values())} samples of {options['split']}: mean and standard deviation (+-) of "
-            f"{len(found['seeds'])} repeats",
+            f"{len(found['seeds'])} repeat{'s' * (len(found['seeds']) > 1)}",
             table(head, [_row(name, row) for name, row in found["rows"].items()]),
             f"intervals: {found['interval']}",
             "",

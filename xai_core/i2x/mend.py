@@ -8,11 +8,6 @@
     mend.json        the outcome, sealed
     table.csv        its table
 
-The start is the final network of a track: its last checkpoint. Every epoch has a fresh AdamW and everything else of the
-recipe but the learning rate: constant, so that a first epoch is the same whether or not a second follows, and a tenth
-of the recipe's highest, so that the network stays the one by which samples were found to carry a prototype. (ResNet-20
-on 5,000 digits of MNIST, 97.7 % before; after an epoch on all of them, mean and standard deviation of three seeds: at
-a tenth 97.6 +- 0.2 %, at the mean of the original schedule 92.7 +- 1.4 %, with warm-up and cosine again 97.0 +- 0.3 %.)
 Nothing is chosen by a validation part: the network is taken as it is after an epoch. Every file follows from the
 settings, so what was killed goes on and ends the same.
 """
@@ -21,7 +16,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,56 +23,21 @@ import numpy as np
 
 from xai_core.datasets import open_dataset
 from xai_core.errors import BadInput
-from xai_core.files import exclusive, read_json, sealed, write_atomic, write_json
+from xai_core.files import exclusive, sealed, write_atomic, write_json
 from xai_core.i2x import curated, mend_table
 from xai_core.i2x.confusion import Confusion
 from xai_core.i2x.mend_parts import judged_on, learned_from
+from xai_core.i2x.mend_settings import FORMAT, OVERFLOW, SETTINGS, Options, begin, origin, recipe_of, settings_of
 from xai_core.i2x.store import Track
-from xai_core.i2x.strategies import MENDED, STRATEGIES, Units, after, before, said
+from xai_core.i2x.strategies import STRATEGIES, Units, after, before, said
 from xai_core.models import load
-from xai_core.training import Recipe, fine_tune
-from xai_core.training.machine import machine, used
-from xai_core.training.recipe import check_settings, setting
+from xai_core.training import fine_tune
+from xai_core.training.machine import machine
 
 if TYPE_CHECKING:
-    from xai_core.i2x.mend_parts import Learned
+    import pandas as pd
+
     from xai_core.models import Classifier
-
-FORMAT = "right-reasons mend 1"
-GENTLY = 0.1
-_SPELLED, OVERFLOW = {"track", "model"}, "state"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a confusion is mended; each field's metadata hold ``help``, and ``low``, ``high`` or ``choices``.
-
-    Raises
-    ------
-    BadInput
-        Where a value is outside its range.
-    """
-
-    of: str = setting(
-        "pair", "classes whose samples may be dropped: those of the confused pair, or all", choices=("pair", "all")
-    )
-    presence: float = setting(0.05, "share of its places from which a sample carries a prototype", low=0.0, high=1.0)
-    weight: float = setting(0.0, "how much a dropped sample still counts in the loss; 0: nothing", low=0.0, high=0.99)
-    lr: float = setting(
-        0.0,
-        "learning rate; 0: a tenth of the recipe's highest, or that itself where its schedule is repeated",
-        low=0.0,
-        high=10.0,
-    )
-    schedule: str = setting(
-        "constant",
-        "learning rate over each epoch: constant, or the recipe's warm-up and cosine again",
-        choices=fine_tune.SCHEDULES,
-    )
-    split: str = setting("test", "the part that networks are judged on")
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 def mend(
@@ -132,21 +91,23 @@ def mend(
     out = Path(out)
     folder = Path(model or track.settings["model"])
     classifier = _final_network(track, folder)
+    recipe, batch_norm = recipe_of(folder, options)
     dataset = open_dataset(track.settings["dataset"])
     at = np.flatnonzero((track.samples["split"] == "train").to_numpy())
     rows = track.samples.iloc[at]
-    recipe, batch_norm = _recipe(folder, options)
+    largest = curated.largest_share(track.share()[at], confusion.prototypes)
+    drop = _dropped(largest, rows["label"].to_numpy(), options, confusion, classifier.class_names)
     with exclusive(out):
-        asked = _settings(track, folder, recipe, options, confusion) | used(threads or recipe.threads)
-        settings = _begin(out, asked, resume=resume, threads=threads or recipe.threads)
+        asked = settings_of(track, folder, dataset, recipe, options, confusion, threads)
+        settings = begin(out, asked, resume=resume, threads=threads or recipe.threads)
         say("reading images")
         reading = {"threads": settings["threads"], "overflow": out / OVERFLOW}
-        learned = learned_from(track, dataset, rows, classifier, **reading)
         judged = judged_on(dataset, options.split, classifier, **reading)
-        largest = curated.largest_share(track.share()[at], confusion.prototypes)
-        drop = _dropped(out, learned, largest, options, confusion, classifier.class_names)
+        learned = learned_from(track, dataset, rows, classifier, **reading)
+        write_json(out / SETTINGS, settings)
+        _write_curated(out / "curated.parquet", rows, largest, drop)
         tuning = fine_tune.FineTuning(classifier, recipe, batch_norm, learned.frames, learned.labels, options.schedule)
-        units = Units(out, tuning, judged, drop, options.weight, range(repeats), _origin(settings), progress, say)
+        units = Units(out, tuning, judged, drop, options.weight, range(repeats), origin(settings), progress, say)
         with machine(settings["threads"]):
             units.run()
         shutil.rmtree(out / OVERFLOW, ignore_errors=True)
@@ -167,83 +128,21 @@ def _final_network(track: Track, folder: Path) -> Classifier:
     return classifier
 
 
-def _recipe(folder: Path, options: Options) -> tuple[Recipe, str]:
-    """Return the model's recipe at the learning rate of an epoch, and what becomes of its batch norm."""
-    recipe, batch_norm = fine_tune.recipe_of(folder)
-    own = recipe.lr * (GENTLY if options.schedule == "constant" else 1.0)
-    return replace(recipe, lr=options.lr or own), batch_norm
-
-
-def _settings(track: Track, folder: Path, recipe: Recipe, options: Options, confusion: Confusion) -> dict:
-    """Return what must be the same when the work goes on; where track and model lie may differ."""
-    kept = ("batch_size", "weight_decay", "warm_up", "class_weights", "augmentation", "orientation", "precision")
-    return {
-        "format": FORMAT,
-        "track": str(track.folder),
-        "track_digest": track.digest,
-        "model": str(folder),
-        "classifier": track.settings["classifier_digest"],
-        "step": track.steps[-1],
-        "dataset": track.settings["dataset"],
-        "pair": list(confusion.pair),
-        "prototypes": list(confusion.prototypes),
-        "why": confusion.why,
-        "options": asdict(options),
-        "optimiser": "AdamW, anew for each epoch",
-        "lr": recipe.lr,
-        "recipe": {name: getattr(recipe, name) for name in kept},
-    }
-
-
-def _begin(out: Path, settings: dict, *, resume: bool, threads: int) -> dict:
-    """Return the settings; where `threads` is 0 those the work was begun with count: bits depend on them."""
-    path = out / "settings.json"
-    if not path.is_file():
-        write_json(path, settings)
-        return settings
-    begun = read_json(path)
-    settings = settings if threads else settings | {"threads": begun.get("threads")}
-    differing = sorted(k for k in settings.keys() - _SPELLED if settings[k] != begun.get(k))
-    if not resume or differing:
-        raise BadInput(
-            where=out,
-            expected="the work that was begun here" if resume else "a new folder",
-            found=f"work with another {', '.join(differing)}" if resume else "work that was begun",
-            remedy="choose another folder" if resume else "go on with --resume, or choose another folder",
-        )
-    return begun
-
-
-def _origin(settings: dict) -> dict:
-    """Return what a mended network's card says of where it comes from."""
-    kept = (
-        "classifier",
-        "step",
-        "dataset",
-        "track_digest",
-        "pair",
-        "prototypes",
-        "options",
-        "optimiser",
-        "lr",
-        "recipe",
-    )
-    return {name: settings[name] for name in kept} | {"strategy": MENDED}
-
-
 def _dropped(
-    out: Path, learned: Learned, largest: np.ndarray, options: Options, confusion: Confusion, names: Sequence[str]
+    largest: np.ndarray, labels: np.ndarray, options: Options, confusion: Confusion, names: Sequence[str]
 ) -> np.ndarray:
-    """Return (N,) bool: the samples that the curated set is without, after writing them down."""
+    """Return (N,) bool: the training samples that the curated set is without."""
+    among = range(len(names)) if options.of == "all" else confusion.indices(names)
+    return curated.dropped(largest, labels, options.presence, among, names)
+
+
+def _write_curated(path: Path, rows: pd.DataFrame, largest: np.ndarray, drop: np.ndarray) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    among = range(len(names)) if options.of == "all" else confusion.indices(names)
-    drop = curated.dropped(largest, learned.labels, options.presence, among, names)
-    ids, labels = pa.array(learned.sample_ids, pa.string()), pa.array(learned.labels.astype(np.int32))
+    ids, labels = (pa.array(rows[name].to_numpy()) for name in ("sample_id", "label"))
     table = pa.table({"sample_id": ids, "label": labels, "share": largest, "dropped": drop})
-    write_atomic(out / "curated.parquet", lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-    return drop
+    write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
 def _conclude(out: Path, settings: dict, units: Units, confusion: Confusion, names: Sequence[str]) -> dict:

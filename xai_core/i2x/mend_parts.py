@@ -90,16 +90,17 @@ def judged_on(dataset: DataSet, split: str, classifier: Classifier, *, threads: 
     BadInput
         Where there is none that can be read, or it is the training part.
     """
-    frame = classifier.preprocessing.frame
-    part = read_part(dataset, split, frame, labelled=True, threads=threads, overflow=overflow)
-    if not part.samples or split == "train":
-        raise BadInput(
-            where=dataset.spec,
-            expected="a part with labels that nothing is learned from, to judge on",
-            found=f"{len(part.samples)} samples in {split!r}",
-            remedy="name another --split",
-        )
-    return Judged([s.id for s in part.samples], _as_called(part.labels, dataset, classifier), part.frames)
+    if split != "train":
+        frame = classifier.preprocessing.frame
+        part = read_part(dataset, split, frame, labelled=True, threads=threads, overflow=overflow)
+        if part.samples:
+            return Judged([s.id for s in part.samples], _as_called(part.labels, dataset, classifier), part.frames)
+    raise BadInput(
+        where=dataset.spec,
+        expected="a part with labels that nothing is learned from, to judge on",
+        found=f"the part {split!r}" if split == "train" else f"no such sample in {split!r}",
+        remedy="name another --split",
+    )
 
 
 def _as_called(labels: np.ndarray, dataset: DataSet, classifier: Classifier) -> np.ndarray:
