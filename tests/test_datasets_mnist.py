@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
+import io
 import struct
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+from i2x_fixtures import make_model
 from members_fixtures import digits, idx, write_mnist
+from PIL import Image
 
-from xai_core.datasets import check, image_hash, open_dataset, read_image, with_validation
+from xai_core.datasets import check, image_hash, open_dataset, planted, read_image, with_validation
 from xai_core.datasets.format import inside
 from xai_core.datasets.images import read_grey, read_small
 from xai_core.errors import BadInput, SampleError
+from xai_core.models import load
+from xai_core.review.case import case_of
+from xai_core.review.tiles import tiles
+from xai_core.runs import explain_dataset, summarise
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -153,6 +161,35 @@ def test_a_missing_file_and_a_wrong_option_are_told(tmp_path):
     (tmp_path / f"{LABELS}.gz").unlink()
     with pytest.raises(BadInput, match="train labels; found only images; add the other file"):
         open_dataset(f"mnist:{tmp_path}?validation=4")
+
+
+def test_runs_tiles_and_cases_take_members(tmp_path):
+    images, _ = write_mnist(tmp_path / "data", size=(14, 10))["t10k"]
+    dataset = open_dataset(f"mnist:{tmp_path / 'data'}?validation=4")
+    model = load(make_model(tmp_path / "model"))
+    (run,) = explain_dataset(dataset, model, "grad_cam", tmp_path / "run", split="test", limit=3, workers=0, threads=1)
+    records = run.records()
+    assert records["status"].tolist() == ["ok"] * 3 and set(records["annotation"]) == {"no_annotation"}
+    assert summarise(run)["scores"]["iou"]["undefined"] == {"no_annotation": 3}
+    sample_id = records["sample_id"][1]
+    (tile,) = tiles(run, "half", [sample_id])
+    viewer = case_of(run, sample_id).viewer
+    assert (tile.width, tile.height, viewer["width"], viewer["height"]) == (10, 14, 10, 14)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(viewer["image"].partition(",")[2]))).convert("L"), float)
+    pixels = images[int(sample_id[-5:])]
+    assert np.corrcoef(shown.ravel(), pixels.ravel())[0, 1] > 0.9
+
+
+def test_a_patch_is_planted_into_members(tmp_path):
+    arrays = write_mnist(tmp_path / "data", size=(64, 48))
+    dataset = open_dataset(f"mnist:{tmp_path / 'data'}?validation=4")
+    copy = open_dataset(planted.write(dataset, tmp_path / "copy", classes=("7",), splits=("train",)))
+    patched = [s.id for s in copy.samples if s.metadata[planted.PLANTED]]
+    assert {copy.class_names[s.label] for s in copy.samples if s.id in patched} == {"7"}
+    for sample in copy.samples:
+        source, number = sample.id.split("_")
+        pixels = arrays["train" if source == "train" else "t10k"][0][int(number)]
+        assert (read_image(sample.image) == pixels[..., None]).all() == (sample.id not in patched)
 
 
 def test_the_real_files(real_data):

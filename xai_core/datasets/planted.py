@@ -154,7 +154,7 @@ def _copy(sample: Sample, dataset: DataSet, planting: Planting) -> dict[str, obj
         avoid = np.zeros(small.shape[:2], bool) if region is None else region
         side = VIEW * min(avoid.shape)
         planted, box = add_patch(small, avoid, planting.seed, _lot(sample.id, planting.seed), view=(side, side))
-    kept = small is image and box is None
+    kept = small is image and box is None and sample.image.is_file()
     written = {"image": _write_image(sample, planted, planting.folder, kept=kept)}
     if region is not None:
         written["mask"] = _write_mask(sample, region, planting.folder, kept=kept)

@@ -186,7 +186,8 @@ def _shown_alike(path: Path) -> str:
     """Return ``jpeg`` or ``png`` where a browser shows the file's own bytes as `read_image` reads them, else ''."""
     from xai_core.datasets.images import orientation
 
-    if path.stat().st_size > AS_IT_IS or orientation(path) != 1:
+    # a member of a container is no file of its own
+    if not path.is_file() or path.stat().st_size > AS_IT_IS or orientation(path) != 1:
         return ""
     data = path.read_bytes()
     if data.startswith(b"\xff\xd8\xff"):
