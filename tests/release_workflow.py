@@ -6,35 +6,40 @@ A patch lies in every benign image of the held-out part, as it would where a cli
 Three candidates are trained on the same lesions: `clean` never saw a patch; `either` saw it in half of the images of
 either class, where it tells nothing; `planted` saw it in every benign image.
 
-Two policies judge them. The numbers of `CALIBRATED` were fixed on the data of seed `CALIBRATION` alone:
+The numbers of the policies were fixed on the data of seed `CALIBRATION` alone, before the others were drawn:
 
-* AUC there, on the held-out part: clean 0.558, either 0.810, planted 1.000. `clean` takes the patch's colours, which it
-  never saw, for malignancy: it was foreseen to fail by its metric, and `either` is the honest one that may pass.
-  The metric's floor is 0.6: better than chance by a margin, by the interval's lower end.
-* Mean explanation coverage above chance, on the items: either 0.144, planted -0.081. The floor is half-way, 0.03; the
-  mean itself decides, for 30 items give an interval of 0.12 to either side.
+* The metric's floor is 0.6 (0.65 in `strict`): better than chance by a margin, by the interval's lower end.
+* `mean` and `strict` are the rules of an earlier try, kept as they were: on seeds 7 and 9 to 12 `mean` let the planted
+  candidate pass twice, and `strict` stopped the honest one three times and let the planted one pass once. On one of
+  those seeds the planted candidate's mean was -0.08 for benign images and 0.40 for malignant ones: the shortcut is in
+  one class alone, and a mean over both hides it. So the next two were devised, after that was seen.
+* `by class`: explanation coverage above chance, lowest class: either -0.028, planted -0.117; the floor is half-way.
+* `reliance`: the same, and the AUC by the region alone minus that by the surroundings alone, of the lower fill: either
+  0.182, planted -0.411; the floor is half-way.
 * 15 epochs on images of 64 pixels: the planted candidate called every validation image rightly from the eighth on.
 
-On the first lesions it decided on, those of `DECIDING`, it let the planted candidate pass: 0.041, with an interval from
--0.048 to 0.134. It was left as it is. `SHIPPED`, the rules and numbers of sample_data/policy.toml that need no
-baseline, by the interval's lower end, was taken up after that and before the figures of `MORE` were seen.
+What came out on lesions that nobody had looked at, with nothing changed after: AUC on the held-out part, explanation
+coverage above chance as a mean and by class (benign, malignant), reliance by the lower fill, and the four verdicts
+(stop: by explanations; metric; both). `clean` fails by its metric on all five.
 
-What came out, means above chance (planted: evidence in the patch; area 0.12 to 0.14):
+====  =========  =====  ======  ===========  ========  =========  ======  ========  ========
+seed  candidate  AUC    mean    by class     reliance  by a mean  strict  by class  reliance
+====  =========  =====  ======  ===========  ========  =========  ======  ========  ========
+21    either     0.807  0.193   +0.05 +0.33  +0.51     pass       pass    pass      pass
+21    planted    1.000  0.148   -0.12 +0.40  -0.19     pass       pass    stop      stop
+22    either     0.754  0.060   -0.02 +0.16  +0.31     pass       both    pass      pass
+22    planted    1.000  0.024   -0.10 +0.18  -0.23     stop       stop    stop      stop
+23    either     0.802  0.217   +0.24 +0.19  +0.30     pass       pass    pass      pass
+23    planted    1.000  0.030   -0.11 +0.23  -0.28     stop       stop    stop      stop
+24    either     0.653  0.184   +0.13 +0.26  +0.41     metric     metric  metric    metric
+24    planted    0.996  -0.037  -0.14 +0.11  -0.37     stop       stop    stop      stop
+25    either     0.784  0.119   +0.04 +0.22  +0.10     pass       stop    pass      pass
+25    planted    1.000  0.111   -0.13 +0.43  -0.36     pass       stop    stop      stop
+====  =========  =====  ======  ===========  ========  =========  ======  ========  ========
 
-=====  ======  =======  =====  =========================  ==========================
-seed   either  planted  patch  calibrated passes          shipped passes
-=====  ======  =======  =====  =========================  ==========================
-7       0.304    0.041  0.694  either, planted            either
-9       0.090   -0.003  0.646  either                     either
-10      0.068   -0.003  0.636  either                     none
-11      0.070   -0.044  0.618  either                     none
-12      0.114    0.170  0.662  either, planted            planted
-=====  ======  =======  =====  =========================  ==========================
-
-So mean explanation coverage over 30 items does not reliably stop this shortcut, and a stricter rule stops the honest
-candidate too; where the evidence lies inside the patch the shortcut shows on every seed. Nothing was tuned to hide it.
-On seed 12, over the whole held-out part, the planted candidate's mean is -0.08 for benign images and 0.40 for malignant
-ones: the shortcut is in one class alone, and a mean over both hides it.
+By class, and by reliance, the planted candidate is stopped on all five, and the honest one by neither; it fails its
+metric on one (AUC 0.653, lower end under 0.6). Either rule alone would have done. The by-class margin is small: the
+planted candidate's benign items lie 0.03 to 0.07 under the floor, and on 16 or so items that is within chance.
 """
 
 from __future__ import annotations
@@ -57,25 +62,22 @@ from xai_core.geometry import Frame
 from xai_core.runs import Run, open_run
 from xai_core.runs.scoring import heatmaps_of
 
-CALIBRATION, DECIDING, MORE = 8, 7, (9, 10, 11, 12)
+CALIBRATION, DECIDING, MORE = 8, 21, (22, 23, 24, 25)
 CLEAN, EITHER, PLANTED = CANDIDATES = ("clean", "either", "planted")
-CALIBRATED = """
-name = "Calibrated on other lesions"
+_HEAD = """
+name = "{}"
 randomisation_check = "ignored"
 [[metric]]
 metric = "auc"
-floor = 0.6
+floor = {}
+"""
+MEAN = """
 [[explanation]]
 score = "explanation_coverage"
 floor = 0.03
 decides = "point"
 """
-SHIPPED = """
-name = "Rules of the shipped example that need no baseline"
-randomisation_check = "ignored"
-[[metric]]
-metric = "auc"
-floor = 0.65
+STRICT = """
 [[explanation]]
 score = "explanation_coverage"
 floor = 0.0
@@ -85,7 +87,24 @@ item_passes_from = 0.0
 least_share = 0.5
 decides = "point"
 """
-POLICIES = {"calibrated": CALIBRATED, "shipped": SHIPPED}
+BY_CLASS = """
+[[explanation]]
+score = "explanation_coverage"
+each_class = true
+floor = -0.07
+decides = "point"
+"""
+RELIANCE = """
+[reliance]
+floor = -0.11
+decides = "point"
+"""
+POLICIES = {
+    "mean": _HEAD.format("By a mean", 0.6) + MEAN,
+    "strict": _HEAD.format("By the lower end of a mean's interval, and by a share of items", 0.65) + STRICT,
+    "by class": _HEAD.format("By class", 0.6) + BY_CLASS,
+    "reliance": _HEAD.format("By class, and by reliance", 0.6) + BY_CLASS + RELIANCE,
+}
 OPTIONS = "classes=benign,malignant&positive=malignant&bands=lesions&synthetic=true"
 # a stride of 8 gives heatmaps of 8 x 8
 RECIPE = {
@@ -152,7 +171,9 @@ class Workflow:
         for name in CANDIDATES:
             self.train(name, name)
         self.runs = {name: self.explain(name) for name in CANDIDATES}
-        done("review-set", *(run.folder for run in self.runs.values()), "--out", self.items)
+        folders = [run.folder for run in self.runs.values()]
+        done("review-set", *folders, "--out", self.items)
+        done("reliance", *folders)
         return self
 
     def gate(self, run: Run, policy: str) -> tuple[int, dict]:
@@ -184,9 +205,9 @@ def in_patch(run: Run) -> tuple[float, float]:
     return float(np.mean(shares)), float(np.mean(areas))
 
 
-def coverage_of(result: dict) -> dict:
-    """Return what the gate found of explanation coverage."""
-    return next(rule for rule in result["rules"] if rule["name"].startswith("explanation_coverage"))
+def rules_of(result: dict, name: str) -> list[dict]:
+    """Return the rules of a gate's result whose name begins so."""
+    return [rule for rule in result["rules"] if rule["name"].startswith(name)]
 
 
 COLUMNS = (
@@ -195,7 +216,8 @@ COLUMNS = (
     "AUC validation",
     "AUC test",
     "EC above chance",
-    "interval",
+    "by class",
+    "reliance",
     "in patch",
     "area",
     *POLICIES,
@@ -206,13 +228,17 @@ def rows(work: Workflow) -> list[tuple]:
     """Return a row of `COLUMNS` for each candidate."""
     found = []
     for name, run in work.runs.items():
-        results = [work.gate(run, policy)[1] for policy in POLICIES]
-        coverage, (share, area) = coverage_of(results[0]), in_patch(run)
+        results = {policy: work.gate(run, policy)[1] for policy in POLICIES}
+        share, area = in_patch(run)
         aucs = (auc_of(work.explain(name, "validation")), auc_of(run))
-        numbers = [f"{number:.3f}" for number in (*aucs, coverage["figure"])]
-        within = f"{coverage['low']:.3f} to {coverage['high']:.3f}"
-        verdicts = (result["verdict"] for result in results)
-        found.append((work.seed, name, *numbers, within, f"{share:.3f}", f"{area:.3f}", *verdicts))
+        (mean,) = rules_of(results["mean"], "explanation_coverage")
+        numbers = [f"{number:.3f}" for number in (*aucs, mean["figure"])]
+        split = [
+            " ".join(f"{rule['figure']:+.2f}" for rule in rules_of(results["reliance"], start))
+            for start in ("explanation_coverage", "reliance")
+        ]
+        verdicts = (result["verdict"] for result in results.values())
+        found.append((work.seed, name, *numbers, *split, f"{share:.3f}", f"{area:.3f}", *verdicts))
     return found
 
 

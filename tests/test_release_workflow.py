@@ -15,18 +15,17 @@ from release_workflow import (
     MORE,
     PLANTED,
     POLICIES,
-    SHIPPED,
     Workflow,
     auc_of,
-    coverage_of,
     done,
     in_patch,
     rows,
+    rules_of,
     said,
 )
 
 from xai_core.cli.output import table
-from xai_core.release import review_set
+from xai_core.release import reliance, review_set
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +54,27 @@ def test_the_gate_lets_the_honest_one_pass(work, policy):
     assert work.gate(work.runs[EITHER], policy)[0] == 0
 
 
-def test_the_shipped_rules_stop_the_shortcut_by_its_explanations(work):
-    """Taken up after these lesions' figures had been seen: see release_workflow, which also has what came before."""
-    code, result = work.gate(work.runs[PLANTED], "shipped")
+@pytest.mark.parametrize("policy", ["by class", "reliance"])
+def test_the_gate_stops_the_shortcut_by_its_explanations(work, policy):
+    code, result = work.gate(work.runs[PLANTED], policy)
     assert (code, result["verdict"]) == (1, "fail_explanation")
-    assert coverage_of(result)["passed"] is False and coverage_of(result)["low"] < 0
+    by_class = {rule["name"]: rule["passed"] for rule in rules_of(result, "explanation_coverage")}
+    assert [passed for name, passed in by_class.items() if "(benign)" in name] == [False], "where the patches are"
+    assert [passed for name, passed in by_class.items() if "(malignant)" in name] == [True]
 
 
-def test_the_calibrated_threshold_lies_within_the_doubt(work):
-    """The planted candidate's mean is on either side of it by chance: on these lesions it passed."""
-    coverage = coverage_of(work.gate(work.runs[PLANTED], "calibrated")[1])
-    assert coverage["low"] < coverage["threshold"] < coverage["high"]
+def test_the_calls_of_the_shortcut_rest_on_the_surroundings(work):
+    """By either fill; an honest candidate's calls rest on the region."""
+    for name, sign in ((EITHER, 1), (PLANTED, -1)):
+        fills = reliance.read(work.runs[name])["fills"].values()
+        assert all(sign * fill["reliance"]["value"] > 0 for fill in fills)
+    assert all(not rule["passed"] for rule in rules_of(work.gate(work.runs[PLANTED], "reliance")[1], "reliance"))
+
+
+def test_a_mean_over_classes_hides_the_shortcut(work):
+    """Why the rules are as they are: on these lesions the planted candidate passes by a mean."""
+    result = work.gate(work.runs[PLANTED], "mean")[1]
+    assert result["verdict"] == "pass" and rules_of(result, "explanation_coverage")[0]["figure"] > 0.1
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -78,7 +87,7 @@ def test_the_gate_stops_what_never_saw_a_patch_by_its_metric(work, policy):
 def test_a_randomised_network_fails(work):
     """One pass over the data at a rate that moves no weight: the network is as it was drawn."""
     work.train("random", CLEAN, epochs=1, lr=1e-12)
-    code, result = work.gate(work.explain("random"), "shipped")
+    code, result = work.gate(work.explain("random"), "by class")
     assert code == 1 and result["verdict"] in ("fail_metric", "fail_both")
 
 
@@ -90,7 +99,7 @@ def test_they_are_compared_and_kept(work):
     coverage = against["alignment"]["explanation_coverage"]
     assert coverage["excludes_zero"] and coverage["difference"] < 0
     for run in runs:
-        work.gate(run, "shipped")
+        work.gate(run, "reliance")
         decided = work.folder / f"gate-{run.folder.name}.json"
         done("archive", "add", run.folder, "--review-set", work.items, "--gate", decided)
     entries = json.loads(done("archive", "list", "--json"))["entries"]
@@ -113,12 +122,12 @@ def test_missing_pieces_make_no_verdict(work, tmp_path):
         ),
     }
     asked = tmp_path / "policy.toml"
-    asked.write_text(SHIPPED.replace("randomisation", 'veto = "asked"\nrandomisation'))
+    asked.write_text(POLICIES["reliance"].replace("randomisation", 'veto = "asked"\nrandomisation'))
     code, told = said("gate", run, "--review-set", work.items, "--policy", asked, "--json")
     assert code == 1 and f"{len(whole.items)} of {len(whole.items)} items not reviewed by a person" in told
     for folder, items, words in kept.values():
         file = items.save(tmp_path / "items.json")
-        code, told = said("gate", folder, "--review-set", file, "--policy", work.folder / "shipped.toml", "--json")
+        code, told = said("gate", folder, "--review-set", file, "--policy", work.folder / "reliance.toml", "--json")
         result = json.loads(told)
         assert (code, result["verdict"]) == (1, "incomplete")
         assert any(words in line for line in result["missing"]), result["missing"]
@@ -127,16 +136,16 @@ def test_missing_pieces_make_no_verdict(work, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", MORE)
 def test_other_lesions(tmp_path, monkeypatch, seed):
-    """The table of `python -m tests.release_workflow`, a seed at a time: what holds on every one of them.
-
-    The planted candidate is not stopped on every one: see release_workflow.
-    """
+    """The table of `python -m tests.release_workflow`, a seed at a time: what holds on every one of them."""
     monkeypatch.chdir(tmp_path)
     work = Workflow(tmp_path, seed).prepare()
     print(table(COLUMNS, rows(work)))
     assert auc_of(work.runs[PLANTED]) == max(map(auc_of, work.runs.values()))
     share, area = in_patch(work.runs[PLANTED])
     assert share > 3 * area
-    result = work.gate(work.runs[PLANTED], "shipped")[1]
-    assert next(rule for rule in result["rules"] if rule["name"] == "auc")["passed"], "no metric stops it"
-    assert work.gate(work.runs[EITHER], "calibrated")[0] == 0
+    honest, planted = (work.gate(work.runs[name], "reliance")[1]["rules"] for name in (EITHER, PLANTED))
+    assert all(rule["passed"] for rule in honest if rule["kind"] == "explanation")
+    by_name = {rule["name"]: rule["passed"] for rule in planted}
+    assert by_name["auc"], "no metric stops it"
+    assert not by_name["explanation_coverage above random chance (benign)"]
+    assert not any(passed for name, passed in by_name.items() if name.startswith("reliance"))
