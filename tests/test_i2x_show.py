@@ -1,6 +1,7 @@
 """``i2x show`` and why the network looks there in a sample: on tracks and on made evidence, figure by figure."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,15 @@ def test_witnesses_carry_the_prototype_lie_near_and_rose_most(samples):
             assert [witness["moved"] for witness in lesson["witnesses"]] == pytest.approx([rose[n] for n in best])
             witnessed.add(k)
     assert witnessed and GROUND not in witnessed
+
+
+def test_who_did_not_rise_is_no_witness(known):
+    evidence, found = known
+    falling = replace(evidence, probabilities=evidence.probabilities[::-1])
+    lessons = why_of(falling, found, "s00006")["lessons"]
+    told = [len(lesson["witnesses"]) for lesson in lessons if lesson["from"] is not None]
+    assert told and min(told) < MOST
+    assert all(witness["moved"] > 0 for lesson in lessons for witness in lesson["witnesses"])
 
 
 def test_only_training_samples_are_witnesses():
