@@ -10,7 +10,7 @@ from xai_core.ui.report_view import report_button
 from xai_core.ui.runs_view import open_another, run_tables
 from xai_core.ui.summary_view import look_first, metric_row, score_table, subgroup_tables
 from xai_core.ui.top_bar import top_bar
-from xai_core.ui.trust_view import trust_section
+from xai_core.ui.trust_view import reliance_section, trust_section
 
 records = top_bar()
 settings = records.run.settings
@@ -30,6 +30,7 @@ with right:
 score_table(summary)
 subgroup_tables(records)
 trust_section(records)
+reliance_section(records)
 run_tables()
 open_another()
 page_foot(records)

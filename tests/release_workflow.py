@@ -140,7 +140,7 @@ class Workflow:
     """One seed's data, candidates, runs and judgements, in a folder."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.seed, self.runs = folder, seed, {}
+        self.folder, self.seed, self.runs, self.results = folder, seed, {}, {}
         self.items = folder / "items.json"
         for name, text in POLICIES.items():
             (folder / f"{name}.toml").write_text(text)
@@ -178,9 +178,11 @@ class Workflow:
 
     def gate(self, run: Run, policy: str) -> tuple[int, dict]:
         """Return the gate's exit code and result under a policy of `POLICIES`; the result is kept as well."""
-        out, rules = self.folder / f"gate-{run.folder.name}.json", self.folder / f"{policy}.toml"
-        code, _ = said("gate", run.folder, "--review-set", self.items, "--policy", rules, "--out", out)
-        return code, read_json(out)
+        out = self.folder / f"gate-{run.folder.name}-{policy}.json"
+        if out not in self.results:
+            command = ("gate", run.folder, "--review-set", self.items, "--policy", self.folder / f"{policy}.toml")
+            self.results[out] = said(*command, "--out", out)[0]
+        return self.results[out], read_json(out)
 
 
 def auc_of(run: Run) -> float:

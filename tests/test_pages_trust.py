@@ -9,7 +9,7 @@ import pytest
 from apptest_fixtures import forget, opened
 
 from xai_core.files import read_json, sealed, write_json
-from xai_core.release import trust
+from xai_core.release import reliance, trust
 from xai_core.runs import Run
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample_data"
@@ -35,6 +35,15 @@ def fail(run: Run) -> None:
     found = read_json(run.folder / trust.FILE)
     found["randomisation"] |= {"passed": False, "finding": "heatmaps correlate by 1.00"}
     write_json(run.folder / trust.FILE, sealed(found))
+
+
+def test_the_overview_says_on_what_the_calls_rest(run):
+    assert "Not measured yet: `python -m xai_core reliance runs/own`" in said_on("overview")
+    run.settings["dataset_root"] = "../../dermoscopy"
+    found = reliance.measure(run, limit=8)
+    shown = opened("overview", run="runs/own").table[0].value.astype(str).to_string()
+    for fill in found["fills"].values():
+        assert f"{fill['reliance']['value']:+.3f}" in shown and f"{fill['region']['value']:.3f}" in shown
 
 
 def test_the_overview_says_what_probing_gave(run):

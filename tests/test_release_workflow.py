@@ -100,7 +100,7 @@ def test_they_are_compared_and_kept(work):
     assert coverage["excludes_zero"] and coverage["difference"] < 0
     for run in runs:
         work.gate(run, "reliance")
-        decided = work.folder / f"gate-{run.folder.name}.json"
+        decided = work.folder / f"gate-{run.folder.name}-reliance.json"
         done("archive", "add", run.folder, "--review-set", work.items, "--gate", decided)
     entries = json.loads(done("archive", "list", "--json"))["entries"]
     assert [entry["about"]["gate"] for entry in entries] == ["pass", "fail_explanation"]

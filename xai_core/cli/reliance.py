@@ -7,13 +7,6 @@ import argparse
 from xai_core.cli.data import positive_int, seed
 from xai_core.cli.output import Progress, interval, number, print_json, say, table
 
-ROWS = {
-    "region": "only the outlined region visible: AUC",
-    "surroundings": "only its surroundings visible: AUC",
-    "reliance": "  reliance: region - surroundings",
-    "outline": "  control, the outline cut into another image: AUC",
-}
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -42,10 +35,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _text(folder: str, found: dict) -> str:
+    from xai_core.release.reliance import ROWS, UNCHANGED
+
     samples = found["samples"]
     for reason, count in (samples["left_out"] | samples["unusable"]).items():
         say(f"{folder}: {count} left out: {reason}")
-    lines = [["images as they are: AUC", *(_figures(found["unchanged"]) * len(found["fills"]))]]
+    lines = [[UNCHANGED, *(_figures(found["unchanged"]) * len(found["fills"]))]]
     lines += [
         [title, *(f for of in found["fills"].values() for f in _figures(of[name]))] for name, title in ROWS.items()
     ]

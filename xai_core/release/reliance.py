@@ -35,6 +35,13 @@ LIMIT = 1000
 RESAMPLES = 1000
 CHUNK = 64
 OUTLINE = "outline"
+UNCHANGED = "images as they are: AUC"
+ROWS = {
+    "region": "only the outlined region visible: AUC",
+    "surroundings": "only its surroundings visible: AUC",
+    "reliance": "reliance: region - surroundings",
+    OUTLINE: "control, the outline cut into another image: AUC",
+}
 NO_REGION = "no region is outlined within the frame"
 NOTHING_AROUND = "the region leaves no surroundings"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xai_core.errors import BadInput
-from xai_core.release import trust
+from xai_core.probes.causal import FILLS
+from xai_core.release import reliance, trust
 from xai_core.review.words import estimate
 from xai_core.runs.store import Run
 
@@ -27,7 +28,28 @@ def trust_parts(runs: Sequence[Run], names: Sequence[str]) -> list[dict]:
             parts.append({"text": str(error)})
             continue
         parts += [{"text": "Never probed: nothing is known."}] if found is None else _probed(found, name)
+        parts += _relied_on(run, name)
     return parts
+
+
+def _relied_on(run: Run, name: str) -> list[dict]:
+    """Return on what the calls rest, where that was measured."""
+    try:
+        found = reliance.read(run)
+    except BadInput as error:
+        return [{"text": str(error)}]
+    if found is None:
+        return []
+    rows = [[reliance.UNCHANGED, *[_auc(found["unchanged"])] * len(FILLS)]]
+    for key, title in reliance.ROWS.items():
+        rows.append([title, *(_auc(found["fills"][fill][key], sign=key == "reliance") for fill in FILLS)])
+    caption = f"{name}: do the calls rest on the outlined region? {found['samples']['n']} records"
+    head = ["", *(f"What is hidden is {filled} (95 %)" for filled in FILLS.values())]
+    return [{"table": {"caption": caption, "head": head, "rows": rows}}]
+
+
+def _auc(entry: dict, *, sign: bool = False) -> str:
+    return estimate(entry["value"], entry["low"], entry["high"], sign=sign)
 
 
 def _probed(found: dict, name: str) -> list[dict]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from xai_core.errors import BadInput
-from xai_core.release import trust
+from xai_core.release import reliance, trust
 from xai_core.review import words
 from xai_core.review.leads import Lead, leads
 from xai_core.review.records import Joined, Records, join
@@ -159,6 +159,14 @@ def _mark(folder: str, digest: str, probed: int) -> str:
 def _trust(folder: str, digest: str, probed: int) -> dict | None:
     try:
         return trust.read(open_run(folder))
+    except BadInput:
+        return None
+
+
+def reliance_of(run: Run) -> dict | None:
+    """Return on what a run's classifier relies, None where it was not measured or the figures do not fit it."""
+    try:
+        return reliance.read(run)
     except BadInput:
         return None
 

@@ -6,6 +6,8 @@ import shlex
 
 import streamlit as st
 
+from xai_core.probes.causal import FILLS
+from xai_core.release.reliance import ROWS, UNCHANGED
 from xai_core.review.records import Records
 from xai_core.review.words import estimate
 from xai_core.ui import library
@@ -47,6 +49,29 @@ def trust_section(records: Records) -> None:
     with st.expander("Layer by layer"):
         st.dataframe([_level(level) for level in check["layers"]], hide_index=True, height="content")
         st.caption(check["rule"])
+
+
+def reliance_section(records: Records) -> None:
+    """Draw how well the classifier calls by the outlined region alone, and by its surroundings alone."""
+    st.subheader("Do the calls rest on the outlined region?", anchor=False)
+    found = library.reliance_of(records.run)
+    if found is None:
+        folder = shlex.quote(library.shorten(records.run.folder))
+        st.caption(f"Not measured yet: `python -m xai_core reliance {folder}`")
+        return
+    rows = [{"": UNCHANGED, **dict.fromkeys(FILLS, _auc(found["unchanged"]))}]
+    for key, title in ROWS.items():
+        rows.append({"": title} | {fill: _auc(of[key], sign=key == "reliance") for fill, of in found["fills"].items()})
+    titles = {fill: f"What is hidden is {filled} (95 %)" for fill, filled in FILLS.items()}
+    st.table([{titles.get(key, key): value for key, value in row.items()} for row in rows], hide_index=True)
+    st.caption(
+        f"{found['samples']['n']:,} records. Below 0 the surroundings say more of the class than the region does. "
+        "A picture with a part hidden is none that a camera took: only figures that agree under both fills speak."
+    )
+
+
+def _auc(figure: dict, *, sign: bool = False) -> str:
+    return estimate(figure["value"], figure["low"], figure["high"], sign=sign)
 
 
 def _finding(name: str, found: dict) -> str:
