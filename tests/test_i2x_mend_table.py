@@ -81,7 +81,10 @@ def test_tests_over_repeats_are_those_of_scipy():
         over = each["over_repeats"]
         assert over["p_t"] == pytest.approx(t.pvalue)
         assert (over["low"], over["high"]) == pytest.approx((ends.low, ends.high))
-        assert over["p_wilcoxon"] == pytest.approx(stats.wilcoxon(first, second).pvalue)
+        counts = [
+            np.round(len(LABELS) * values if each["measure"] == "accuracy" else values) for values in (first, second)
+        ]
+        assert over["p_wilcoxon"] == pytest.approx(stats.wilcoxon(*counts).pvalue)
         assert each["difference"] == pytest.approx(first.mean() - second.mean())
 
 
@@ -126,6 +129,13 @@ def test_equal_calls_are_no_gain_and_one_repeat_cannot_tell():
         assert (each["difference"], each["found"], each["over_samples"]["p"]) == (0.0, "none", 1.0)
         assert each["over_repeats"]["p_t"] is None
         assert each["over_repeats"]["p_wilcoxon"] is None
+    shifted = np.tile(LABELS, (5, 1))
+    shifted[:, :10] = 1
+    apart = Calls(LABELS, (0, 1), equal.called | {"curated-full": shifted})
+    for each in mend_table.comparisons(apart):
+        ends = each["over_repeats"]
+        assert ends["low"] == ends["high"] == pytest.approx(each["difference"])
+        assert (ends["p_t"], ends["p_wilcoxon"], each["found"]) == (None, 0.0625, "none")
     single = mend_table.comparisons(calls({"curated-full": 0, "full-full": 40, "random-full": 40}, repeats=1))
     assert {each["found"] for each in single} == {"none"}
     assert "no interval over repeats" in mend_table.verdict(single)[1]

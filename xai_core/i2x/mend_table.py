@@ -51,19 +51,32 @@ class Calls:
 
     def per_repeat(self, name: str, measure: str) -> np.ndarray:
         """Return (R,) float64: the share that is right, or how many of the pair are confused."""
-        each = self.each(name)[measure]
-        return each.mean(1) if measure == "accuracy" else each.sum(1)
+        return self.counts(name, measure) / self.out_of(measure)
+
+    def counts(self, name: str, measure: str) -> np.ndarray:
+        """Return (R,) float64 whole numbers: how many are right, or how many of the pair are confused."""
+        return self.each(name)[measure].sum(1)
+
+    def out_of(self, measure: str) -> int:
+        """Return what a count is divided by."""
+        return len(self.labels) if measure == "accuracy" else 1
 
     @cached_property
     def resampled(self) -> dict[tuple[str, str], np.ndarray]:
-        """Return {(name, measure): (B,) float64}: the mean over repeats in each resample, the same ones for all."""
+        """Return {(name, measure): (B,) float64 whole numbers}: `counts` over all repeats in each resample.
+
+        The resamples are the same ones for all, as many of each class.
+        """
         keys = [(name, measure) for name in self.called for measure in MEASURES]
-        values = np.stack([self.each(name)[measure].mean(0) for name, measure in keys], axis=1)
+        values = np.stack([self.each(name)[measure].sum(0) for name, measure in keys], axis=1)
         strata = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
         blocks = resampling.weights(strata, resamples=RESAMPLES, seed=0)
         total = np.concatenate([block @ values for block in blocks])
-        size = {"accuracy": len(self.labels), "confusions": 1}
-        return {key: total[:, k] / size[key[1]] for k, key in enumerate(keys)}
+        return {key: total[:, k] for k, key in enumerate(keys)}
+
+    def scale(self, name: str, measure: str) -> int:
+        """Return what `resampled` is divided by for a mean over repeats."""
+        return len(self.called[name]) * self.out_of(measure)
 
 
 def rows(calls: Calls) -> dict[str, dict]:
@@ -73,7 +86,7 @@ def rows(calls: Calls) -> dict[str, dict]:
 
 def _row(calls: Calls, name: str, measure: str) -> dict:
     values = calls.per_repeat(name, measure)
-    low, high = intervals.percentiles(calls.resampled[name, measure])
+    low, high = intervals.percentiles(calls.resampled[name, measure] / calls.scale(name, measure))
     std = float(values.std(ddof=1)) if len(values) > 1 else None
     return {"mean": float(values.mean()), "std": std, "low": low, "high": high, "each": values.tolist()}
 
@@ -85,9 +98,11 @@ def comparisons(calls: Calls) -> list[dict]:
 
 def _compared(calls: Calls, control: str, measure: str) -> dict:
     first, second = calls.per_repeat(MENDED, measure), calls.per_repeat(control, measure)
-    over_repeats = intervals.student(first - second).as_dict() | _tests(first - second)
+    # whole numbers: what rounding leaves between shares would undo ties and equal differences
+    apart = calls.counts(MENDED, measure) - calls.counts(control, measure)
+    over_repeats = intervals.student(apart / calls.out_of(measure)).as_dict() | _tests(apart)
     moved = calls.resampled[MENDED, measure] - calls.resampled[control, measure]
-    low, high = intervals.percentiles(moved)
+    low, high = intervals.percentiles(moved / calls.scale(MENDED, measure))
     tails = [(int((moved <= 0).sum()) + 1) / (len(moved) + 1), (int((moved >= 0).sum()) + 1) / (len(moved) + 1)]
     over_samples = {"low": low, "high": high, "p": min(1.0, 2 * min(tails))}
     better = MEASURES[measure] * _sign(over_repeats) if _sign(over_repeats) == _sign(over_samples) else 0
@@ -96,7 +111,7 @@ def _compared(calls: Calls, control: str, measure: str) -> dict:
         "against": control,
         "measure": measure,
         "values": [float(first.mean()), float(second.mean())],
-        "difference": float((first - second).mean()),
+        "difference": float(apart.mean()) / calls.out_of(measure),
         "over_repeats": over_repeats,
         "over_samples": over_samples,
         "found": {1: "gain", -1: "loss", 0: "none"}[better],
@@ -111,7 +126,13 @@ def _sign(interval: Mapping) -> int:
 
 
 def _tests(differences: np.ndarray) -> dict[str, float | None]:
-    """Return the p values of the paired t test and of Wilcoxon's; None where the differences do not allow one."""
+    """Return the p values of the paired t test and of Wilcoxon's; None where the differences do not allow one.
+
+    Parameters
+    ----------
+    differences : (R,) float64
+        Whole numbers.
+    """
     from scipy import stats
 
     spread = len(differences) > 1 and differences.std() > 0
