@@ -33,11 +33,12 @@ BELOW = {
     "probes": GROUND | {"models", "scores", "explainers"},
     "review": GROUND | {"datasets", "models", "scores", "explainers", "probes", "runs"},
     "release": ABOVE_RUNS - {"jobs"},
+    "language": ABOVE_RUNS - {"training", "jobs"},
     "i2x": ABOVE_RUNS - {"jobs"},
-    "report": GROUND | {"datasets", "scores", "explainers", "runs", "review", "release", "i2x"},
+    "report": GROUND | {"datasets", "scores", "explainers", "runs", "review", "release", "i2x", "language"},
     "jobs": GROUND,
-    "cli": ABOVE_RUNS | {"release", "i2x", "report"},
-    "ui": ABOVE_RUNS | {"release", "i2x", "report"},
+    "cli": ABOVE_RUNS | {"release", "i2x", "language", "report"},
+    "ui": ABOVE_RUNS | {"release", "i2x", "language", "report"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -50,15 +51,31 @@ HOMES = {
         "xai_core/probes/",
         "xai_core/runs/pipeline.py",
         "xai_core/i2x/",
+        "xai_core/language/transformers_judge.py",
     ),
     "timm": ("xai_core/models/", "xai_core/training/"),
     "torchvision": ("xai_core/models/", "xai_core/training/"),
-    "cv2": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/review/", "xai_core/report/"),
-    "PIL": ("xai_core/geometry.py", "xai_core/datasets/", "xai_core/review/", "xai_core/report/"),
+    "cv2": (
+        "xai_core/geometry.py",
+        "xai_core/datasets/",
+        "xai_core/review/",
+        "xai_core/language/views.py",
+        "xai_core/report/",
+    ),
+    "PIL": (
+        "xai_core/geometry.py",
+        "xai_core/datasets/",
+        "xai_core/review/",
+        "xai_core/language/views.py",
+        "xai_core/language/transformers_judge.py",
+        "xai_core/report/",
+    ),
+    "transformers": ("xai_core/language/transformers_judge.py",),
     "matplotlib": ("xai_core/training/", "xai_core/report/"),
 }
 ONE_ADAPTER = ("pytorch_grad_cam", "lime", "captum", "loky")
 HEAVY = {"torch", "torchvision", "timm", "pandas", "sklearn", "scipy", "skimage", "cv2", "PIL", "matplotlib", "pyarrow"}
+HEAVY |= {"transformers"}
 
 
 def modules() -> list[Path]:
