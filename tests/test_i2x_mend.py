@@ -110,7 +110,16 @@ def test_presence_and_classes_decide_who_carries(folder):
     assert np.array_equal(curated.largest_share(track.share(), (CARRIED, COMMON)), largest)
     mark = curated.largest_share(track.share(), (CARRIED,))
     for presence in (0.01, 0.1):
-        assert curated.dropped(mark, labels, presence, (0,), "ABCD").tolist() == carriers(folder, ("A",), presence)
+        found = curated.dropped(mark, labels, presence, (0,), "ABCD", 0.99)
+        assert found.tolist() == carriers(folder, ("A",), presence)
+
+
+def test_a_class_of_which_most_carries_the_prototype_is_left_whole():
+    labels = np.repeat([0, 1, 2], 10)
+    largest = np.where(np.arange(30) % 10 < np.array([9, 3, 10])[labels], 0.2, 0.0).astype(np.float32)
+    found = curated.dropped(largest, labels, 0.05, (0, 1), "ABC", 0.5)
+    assert np.flatnonzero(found).tolist() == [10, 11, 12]
+    assert curated.dropped(largest, labels, 0.05, (0, 1), "ABC", 0.9).sum() == 12
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -313,7 +322,8 @@ def test_a_followed_training_can_be_mended(folder, tmp_path):
     of_pair = track.samples["label"].isin([0, 1]).to_numpy() & (track.samples["split"] == "train").to_numpy()
     carried = (track.share()[of_pair] >= 0.05).mean(0)
     best = int(np.abs(carried - 0.5).argmin())
-    outcome = mend(track, tmp_path / "out", Options(), Confusion(("A", "B"), (best,), ""), repeats=1, threads=1)
+    carried_by_most = Options(most=0.99)
+    outcome = mend(track, tmp_path / "out", carried_by_most, Confusion(("A", "B"), (best,), ""), repeats=1, threads=1)
     assert sum(outcome["samples"].values()) == 128
     assert sum(outcome["dropped"].values()) == round(carried[best] * of_pair.sum()) > 0
     before = pd.read_parquet(tmp_path / "out" / "before.parquet").set_index("sample_id")
@@ -322,7 +332,7 @@ def test_a_followed_training_can_be_mended(folder, tmp_path):
 
 def test_what_is_not_named_comes_from_the_structure(monkeypatch):
     rows = [
-        {"prototype": 7, "p": 0.01, "score": 3.0, "coverage": [0.99, 0.4]},
+        {"prototype": 7, "p": 0.01, "score": 3.0, "coverage": [0.99, 0.7]},
         {"prototype": 6, "p": 0.02, "score": 3.0, "coverage": [0.0, 0.0]},
         {"prototype": 5, "p": 0.04, "score": 2.0, "coverage": [0.3, 0.4]},
         {"prototype": 2, "p": 0.4, "score": 2.5, "coverage": [0.3, 0.4]},
@@ -343,7 +353,7 @@ def test_what_is_not_named_comes_from_the_structure(monkeypatch):
     assert (other.pair, other.prototypes, other.indices("ABCD")) == (("B", "A"), (2,), (1, 0))
     assert "no prototype is uncertain by the test" in other.why
     assert confusion.chosen(track, None, (1, 2)).prototypes == (1, 2)
-    with pytest.raises(BadInput, match="A and C.*some but not all of a class"):
+    with pytest.raises(BadInput, match="A and C.*some but not most of a class"):
         confusion.chosen(track, "A,C", ())
 
 
@@ -355,8 +365,8 @@ def test_what_is_not_named_comes_from_the_structure(monkeypatch):
     [
         (Options(), Confusion(("A", "B"), (NOWHERE,), ""), "found none; the largest share is 0%"),
         (Options(presence=0.9), MARK, "the largest share is"),
-        (Options(of="all"), Confusion(("A", "B"), (COMMON,), ""), "none of A, B, C, D: 128 samples would be dropped"),
-        (Options(), Confusion(("A", "B"), (COMMON,), ""), "none of A, B: "),
+        (Options(of="all"), Confusion(("A", "B"), (COMMON,), ""), "more than 50% of A, B, C, D, which is left whole"),
+        (Options(), Confusion(("A", "B"), (COMMON,), ""), "more than 50% of A, B, which is left whole"),
         (Options(split="train"), MARK, "another --split"),
         (Options(split="nowhere"), MARK, "no such sample in 'nowhere'"),
     ],

@@ -48,11 +48,13 @@ def run(options: argparse.Namespace) -> int:
     from xai_core.i2x.store import open_track
 
     track = open_track(options.track)
+    chosen_options = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    analysed = Progress("steps analysed")
     found = mend(
         track,
         options.out,
-        Options(**{field.name: getattr(options, field.name) for field in fields(Options)}),
-        chosen(track, options.pair, options.prototype or (), progress=Progress("steps analysed")),
+        chosen_options,
+        chosen(track, options.pair, options.prototype or (), most=chosen_options.most, progress=analysed),
         repeats=options.repeats,
         model=options.model,
         threads=options.threads,

@@ -81,6 +81,7 @@ def chosen(
     pair: str | None,
     prototypes: Sequence[int],
     *,
+    most: float = 0.5,
     progress: Callable[[int, int], None] | None = None,
 ) -> Confusion:
     """Return what to mend on a track: what is named, and from the track's structure what is not.
@@ -92,8 +93,9 @@ def chosen(
         ``A,B``; the pair that the final network confuses most without.
     prototypes : sequence of int
         Where empty, the surest of those uncertain between the pair; where the test finds none, the nearest to it, and
-        `why` says so. One that a whole class carries (``in_all`` of the analysis) is passed over: without its carriers
-        nothing of the class would be left.
+        `why` says so. One that most of both classes carry is passed over: none of them could be left out.
+    most : float
+        Share of a class from which most of it carries a prototype.
     progress : callable, optional
         Told (steps done, steps in all) where the structure has to be made.
 
@@ -112,17 +114,17 @@ def chosen(
     first = "the pair was named" if asked else f"no pair is confused more often: {confused}"
     if listed:
         return Confusion(tuple(entry["classes"]), listed, f"{first}; the prototype was named")
-    best, second = _surest(entry, found["options"])
+    best, second = _surest(entry, found["options"], most)
     return Confusion(asked or tuple(entry["classes"]), (best,), f"{first}; {second}")
 
 
-def _surest(entry: Mapping, options: Mapping) -> tuple[int, str]:
+def _surest(entry: Mapping, options: Mapping, most: float) -> tuple[int, str]:
     """Return the prototype that a pair fights over, and how sure that is, in words."""
-    rows = [row for row in entry["prototypes"] if 0 < max(row["coverage"]) < options["in_all"]]
+    rows = [row for row in entry["prototypes"] if any(0 < share <= most for share in row["coverage"])]
     if not rows:
         raise BadInput(
             where="the pair " + " and ".join(entry["classes"]),
-            expected="a prototype that swings between them, and that some but not all of a class carries",
+            expected="a prototype that swings between them, and that some but not most of a class carry",
             found="none",
             remedy="name one with --prototype, or another --pair",
         )

@@ -85,8 +85,7 @@ def mend(
     Raises
     ------
     BadInput
-        Where track, model and data do not go together, no sample or every one of a class would be dropped, or the
-        folder holds something else.
+        Where track, model and data do not go together, no sample would be dropped, or the folder holds something else.
     """
     out = Path(out)
     folder = Path(model or track.settings["model"])
@@ -133,7 +132,7 @@ def _dropped(
 ) -> np.ndarray:
     """Return (N,) bool: the training samples that the curated set is without."""
     among = range(len(names)) if options.of == "all" else confusion.indices(names)
-    return curated.dropped(largest, labels, options.presence, among, names)
+    return curated.dropped(largest, labels, options.presence, among, names, options.most)
 
 
 def _write_curated(path: Path, rows: pd.DataFrame, largest: np.ndarray, drop: np.ndarray) -> None:

@@ -50,6 +50,9 @@ class Options:
         "pair", "classes whose samples may be dropped: those of the confused pair, or all", choices=("pair", "all")
     )
     presence: float = setting(0.05, "share of its places from which a sample carries a prototype", low=0.0, high=1.0)
+    most: float = setting(
+        0.5, "share of a class that may be dropped; one of which more carries them is left whole", low=0.0, high=0.99
+    )
     weight: float = setting(0.0, "how much a dropped sample still counts in the loss; 0: nothing", low=0.0, high=0.99)
     lr: float = setting(
         0.0,
