@@ -19,7 +19,7 @@ FORMS = {"Explain a data set": explain_form, "Train a classifier": train_form}
 def command(title: str, order: Order | None) -> None:
     """Draw the command that a form stands for, and the button that starts it."""
     if order:
-        st.code(f"python -m xai_core {shlex.join(order.arguments)}", language="bash", wrap_lines=True)
+        st.code(f"python -m xai_core {shlex.join(order.arguments)}", language=None, wrap_lines=True)
     if st.button("Start", key=f"start {title}", type="primary", icon=":material/play_arrow:", disabled=order is None):
         with checking([]):
             jobs.start(order.arguments, order.title)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xai_core.errors import BadInput
-from xai_core.probes.causal import FILLS
 from xai_core.release import reliance, trust
 from xai_core.review.words import estimate
 from xai_core.runs.store import Run
@@ -40,11 +39,11 @@ def _relied_on(run: Run, name: str) -> list[dict]:
         return [{"text": str(error)}]
     if found is None:
         return []
-    rows = [[reliance.UNCHANGED, *[_auc(found["unchanged"])] * len(FILLS)]]
+    rows = [[reliance.UNCHANGED, *[_auc(found["unchanged"])] * len(reliance.FILLS)]]
     for key, title in reliance.ROWS.items():
-        rows.append([title, *(_auc(found["fills"][fill][key], sign=key == "reliance") for fill in FILLS)])
+        rows.append([title, *(_auc(found["fills"][fill][key], sign=key == "reliance") for fill in reliance.FILLS)])
     caption = f"{name}: do the calls rest on the outlined region? {found['samples']['n']} records"
-    head = ["", *(f"What is hidden is {filled} (95 %)" for filled in FILLS.values())]
+    head = ["", *(f"What is hidden is {filled} (95 %)" for filled in reliance.FILLS.values())]
     return [{"table": {"caption": caption, "head": head, "rows": rows}}]
 
 
