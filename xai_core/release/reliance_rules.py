@@ -26,7 +26,7 @@ def reliance_rules(rule: RelianceRule, candidate: Side, baseline: Side | None, i
     theirs, gone = (None, NO_BASELINE) if baseline is None else _measured(baseline)
     outcomes = []
     for fill, filled in FILLS.items():
-        name = f"reliance on the region, what is hidden {filled}"
+        name = f"reliance on the region (hidden: {filled})"
         margins = _margins(found, fill, ids)
         if rule.floor is not None:
             own = _unknown(missing) if missing else Estimate(**found["fills"][fill]["reliance"])
