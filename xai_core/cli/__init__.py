@@ -30,6 +30,7 @@ COMMANDS = {
     "robustness": "measure how much worse classifiers call on blurred, noisy, compressed, dark or tinted images",
     "reliance": "measure whether calls rest on the outlined region or on its surroundings",
     "review-set": "choose and freeze the samples on which candidates are judged",
+    "judge": "have a judge say in words, and with a score, whether the evidence is where it should be",
     "i2x": "follow what a network learned to look at through its training, and mend what confuses it",
     "gate": "decide by a policy whether a candidate may be released",
     "demo": "open the app on the synthetic sample data, or make them anew",

@@ -139,6 +139,15 @@ def judge_run(
         return writer.finish(planned, faults, price)
 
 
+def first_requests(
+    run: Run, judge: Judge, count: int, *, view: View | None = None, prompt: Prompt | None = None
+) -> list[Request]:
+    """Return the first requests that a judge would get about a run; none is put to it."""
+    asking = Asking(run, judge, view, prompt)
+    wanted = {each.key: each.sample_id for each in asking.plan(count) if each.key}
+    return [request for _, request in asking.requests(wanted, {})]
+
+
 def ask(
     judge: Judge, requests: Iterable[tuple[str, Request]], concurrency: int = 1
 ) -> Iterator[list[tuple[tuple[str, Request], Answer]]]:
