@@ -48,6 +48,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -166,11 +167,11 @@ class Workflow:
         done("explain", self.data[PLANTED], "--model", self.folder / "models" / name, "--out", out, *settings)
         return open_run(out)
 
-    def prepare(self) -> Workflow:
-        """Return this after training and explaining every candidate, and choosing the items from all their runs."""
-        for name in CANDIDATES:
+    def prepare(self, names: Sequence[str] = CANDIDATES) -> Workflow:
+        """Return this after training and explaining some candidates, and choosing the items from all their runs."""
+        for name in names:
             self.train(name, name)
-        self.runs = {name: self.explain(name) for name in CANDIDATES}
+        self.runs = {name: self.explain(name) for name in names}
         folders = [run.folder for run in self.runs.values()]
         done("review-set", *folders, "--out", self.items)
         done("reliance", *folders)

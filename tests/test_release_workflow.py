@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from release_workflow import (
-    CANDIDATES,
     CLEAN,
     COLUMNS,
     DECIDING,
@@ -33,12 +32,12 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        yield Workflow(folder, DECIDING).prepare()
+        yield Workflow(folder, DECIDING).prepare((EITHER, PLANTED))
 
 
 def test_the_metric_prefers_the_shortcut(work):
     for split in ("validation", "test"):
-        runs = work.runs if split == "test" else {name: work.explain(name, split) for name in CANDIDATES}
+        runs = work.runs if split == "test" else {name: work.explain(name, split) for name in work.runs}
         aucs = {name: auc_of(run) for name, run in runs.items()}
         assert aucs[PLANTED] == max(aucs.values()) and aucs[PLANTED] > 0.99
 
@@ -74,14 +73,7 @@ def test_the_calls_of_the_shortcut_rest_on_the_surroundings(work):
 def test_a_mean_over_classes_hides_the_shortcut(work):
     """Why the rules are as they are: on these lesions the planted candidate passes by a mean."""
     result = work.gate(work.runs[PLANTED], "mean")[1]
-    assert result["verdict"] == "pass" and rules_of(result, "explanation_coverage")[0]["figure"] > 0.1
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_the_gate_stops_what_never_saw_a_patch_by_its_metric(work, policy):
-    """Where patches are, its calls are worse than chance, whatever it looks at."""
-    code, result = work.gate(work.runs[CLEAN], policy)
-    assert code == 1 and result["verdict"] in ("fail_metric", "fail_both")
+    assert result["verdict"] == "pass" and rules_of(result, "explanation_coverage")[0]["figure"] > 0.03
 
 
 def test_a_randomised_network_fails(work):
@@ -149,3 +141,6 @@ def test_other_lesions(tmp_path, monkeypatch, seed):
     assert by_name["auc"], "no metric stops it"
     assert not by_name["explanation_coverage above random chance (benign)"]
     assert not any(passed for name, passed in by_name.items() if name.startswith("reliance"))
+    for policy in POLICIES:
+        code, result = work.gate(work.runs[CLEAN], policy)
+        assert code == 1 and result["verdict"] in ("fail_metric", "fail_both"), "it never saw a patch, and calls wrong"
