@@ -15,6 +15,7 @@ OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "
 GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
 COMPARE = PAGES / "compare.py"
 HISTORY = PAGES / "history.py"
+STRUCTURE = PAGES / "structure.py"
 
 
 def count_line(records: Records, order: np.ndarray) -> str:
@@ -26,3 +27,8 @@ def page_foot(records: Records | None = None) -> None:
     """Draw the quiet line at the end of a page."""
     synthetic = records is not None and records.run.settings["synthetic"]
     st.caption(f"{SYNTHETIC} {NO_DIAGNOSIS}" if synthetic else NO_DIAGNOSIS)
+
+
+def escaped(text: str) -> str:
+    """Return text as Markdown that shows it as it is."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

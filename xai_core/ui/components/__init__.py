@@ -1,4 +1,4 @@
-"""Five views drawn in the browser: histogram, matrix, gallery, viewer, and the keyboard.
+"""Six views drawn in the browser: histogram, matrix, gallery, viewer, strips of small pictures, and the keyboard.
 
 Each is HTML, CSS and one JavaScript module in a folder of its own, mounted through `st.components.v2`. Python owns all
 state: it sends data, and a component sends one-shot *triggers* back, which reach Python as calls of `on_...`. A
@@ -124,6 +124,30 @@ def viewer(data: Mapping[str, Any], *, key: str) -> None:
     _mount("viewer", data, key, {})
 
 
+def strips(data: Mapping[str, Any], *, key: str, on_open: Callable[[str], None] | None = None) -> None:
+    """Draw rows of small whole pictures, with outlines and maps on them.
+
+    Parameters
+    ----------
+    data : mapping
+        ``rows`` : each ``title``, ``text``, ``badge`` ("" is not drawn) : str; ``claimed`` : bool, whether the badge
+        stands for something sure; ``tiles`` : see below. ``scale`` : None, or ``high`` and ``unit`` : str, the end
+        of the colour scale of all maps.
+
+        A tile has ``id``, ``src`` (data URL), ``alt``, ``caption``, ``note`` : str; ``width``, ``height`` of the
+        picture; ``outline`` : SVG path in those pixels; ``heat`` : None, or rows of integers, 0 to 255 along the
+        scale; ``frame`` : the map's rectangle ``x``, ``y``, ``width``, ``height``, perhaps beyond the picture, or
+        None; ``selected`` : bool.
+    key : str
+        Unique on the page.
+    on_open : callable, optional
+        Called with the id of the tile that was pressed; without, tiles are no buttons.
+    """
+    shapes = sorted(tile["width"] / tile["height"] for row in data["rows"] for tile in row["tiles"])
+    shown = {**data, "opens": on_open is not None, "shape": shapes[len(shapes) // 2] if shapes else 1.0}
+    _mount("strips", shown, key, {"open": lambda value: on_open(value["id"])} if on_open else {})
+
+
 def keys(bindings: Mapping[str, str], *, key: str, on_press: Callable[[str], None]) -> None:
     """Listen to the keyboard, wherever the focus is on the page.
 
@@ -198,7 +222,7 @@ def _register(name: str) -> Callable[..., Any]:
     )
 
 
-_COMPONENTS = {name: _register(name) for name in ("histogram", "matrix", "gallery", "viewer", "keys")}
+_COMPONENTS = {name: _register(name) for name in ("histogram", "matrix", "gallery", "viewer", "strips", "keys")}
 
 
 def _mount(name: str, data: Mapping[str, Any], key: str, calls: Mapping[str, Callable[[Any], None]]) -> None:

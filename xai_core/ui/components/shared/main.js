@@ -46,3 +46,27 @@ function take(event) {
   event.preventDefault();
   event.stopPropagation();
 }
+
+// ---- colours of maps
+
+// Inferno and a blue to orange: perceptual, and told apart by colour-blind readers
+const INFERNO = ["#000004", "#1b0c41", "#4a0c6b", "#781c6d", "#a52c60", "#cf4446", "#ed6925", "#fb9b06", "#f7d13d", "#fcffa4"];
+const DIVERGING = ["#08306b", "#2166ac", "#67a9cf", "#c6dfee", "#ffffff", "#fddcae", "#f6a350", "#d0620b", "#7f3204"];
+
+/** Return 256 colours [red, green, blue] along a scale. */
+function colourTable(signed) {
+  const stops = (signed ? DIVERGING : INFERNO).map(rgb);
+  return Array.from({ length: 256 }, (_, k) => {
+    const place = (k / 255) * (stops.length - 1);
+    const first = Math.min(Math.floor(place), stops.length - 2);
+    return stops[first].map((value, channel) => Math.round(mix(value, stops[first + 1][channel], place - first)));
+  });
+}
+
+function rgb(text) {
+  return [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16));
+}
+
+function mix(one, other, share) {
+  return one + (other - one) * share;
+}

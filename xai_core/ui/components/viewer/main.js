@@ -5,10 +5,6 @@ const MOST = 16; // times the size at which the whole image is seen
 const STEP = 1.5;
 const SMOOTH_SIDE = 256; // cells along the longer side that a smooth map is drawn with
 
-// Inferno and a blue to orange: perceptual, and told apart by colour-blind readers
-const INFERNO = ["#000004", "#1b0c41", "#4a0c6b", "#781c6d", "#a52c60", "#cf4446", "#ed6925", "#fb9b06", "#f7d13d", "#fcffa4"];
-const DIVERGING = ["#08306b", "#2166ac", "#67a9cf", "#c6dfee", "#ffffff", "#fddcae", "#f6a350", "#d0620b", "#7f3204"];
-
 const views = new WeakMap();
 
 export default function ({ data: bytes, parentElement }) {
@@ -384,24 +380,6 @@ function neighbours(cells, length) {
     const first = Math.floor(place);
     return [first, Math.min(first + 1, cells - 1), place - first];
   });
-}
-
-function mix(one, other, share) {
-  return one + (other - one) * share;
-}
-
-/** Return 256 colours [red, green, blue] along a scale. */
-function colourTable(signed) {
-  const stops = (signed ? DIVERGING : INFERNO).map(rgb);
-  return Array.from({ length: 256 }, (_, k) => {
-    const place = (k / 255) * (stops.length - 1);
-    const first = Math.min(Math.floor(place), stops.length - 2);
-    return stops[first].map((value, channel) => Math.round(mix(value, stops[first + 1][channel], place - first)));
-  });
-}
-
-function rgb(text) {
-  return [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16));
 }
 
 function colourBar(spec) {
