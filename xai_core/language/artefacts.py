@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 CHROMA_AWAY = 28.0
@@ -12,10 +15,11 @@ PATCH_AREA, PATCH_FILL = 0.004, 0.4
 """Least share of the picture, and of its own box, that a patch takes."""
 RIM_LIGHTNESS, RIM_AREA = 14.0, 0.004
 """Highest lightness of the dark rim, and the least share of the picture that one piece of it takes."""
-LINE_DEPTH, LINE_WIDTH, LINE_LENGTH = 8.0, 0.05, 0.1
-"""How much darker than its surroundings a line is (lightness), its greatest width and least length (picture sides)."""
-BESIDE = 0.7
-"""Least share of an artefact that lies beside the lesion."""
+LINE_DEPTH, LINE_WIDTH, LINE_LENGTH, LINE_FILL = 8.0, 0.05, 0.15, 0.3
+"""How much darker than its surroundings a line is (lightness), its greatest width and least length (picture sides),
+and how much of its box crossing lines may fill."""
+BESIDE, LINE_BESIDE = 0.7, 0.4
+"""Least share of a patch or a rim, and of a line, that lies beside the lesion."""
 SETTINGS = {
     "chroma_away": CHROMA_AWAY,
     "skin_hues": list(SKIN_HUES),
@@ -26,7 +30,8 @@ SETTINGS = {
     "line_depth": LINE_DEPTH,
     "line_width": LINE_WIDTH,
     "line_length": LINE_LENGTH,
-    "beside": BESIDE,
+    "line_fill": LINE_FILL,
+    "beside": [BESIDE, LINE_BESIDE],
 }
 
 
@@ -42,7 +47,7 @@ def find(lab: np.ndarray, region: np.ndarray | None) -> dict[str, np.ndarray]:
     """
     outside = np.ones(lab.shape[:2], bool) if region is None or region.all() else ~region
     patch = patches(lab, outside, outlined=region is not None)
-    return {"patch": patch, "rim": rim(lab, outside), "line": lines(lab) & outside & ~patch}
+    return {"patch": patch, "rim": rim(lab, outside), "line": lines(lab, outside) & ~patch}
 
 
 def patches(lab: np.ndarray, outside: np.ndarray, *, outlined: bool) -> np.ndarray:
@@ -53,47 +58,66 @@ def patches(lab: np.ndarray, outside: np.ndarray, *, outlined: bool) -> np.ndarr
     if not outlined:
         hue = np.degrees(np.arctan2(colour[..., 1], colour[..., 0]))
         candidate &= (hue < SKIN_HUES[0]) | (hue > SKIN_HUES[1])
-    return _keep(candidate, lambda part, box: part.mean() >= PATCH_AREA and _fill(part, box) >= PATCH_FILL, outside)
+    parts = _parts(candidate, PATCH_AREA * candidate.size)
+    return _union((p for p in parts if p.fill >= PATCH_FILL and p.share(outside) >= BESIDE), outside.shape)
 
 
 def rim(lab: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Return the black parts that reach the edge of the picture: (H, W) bool."""
     edge = np.ones(outside.shape, bool)
     edge[1:-1, 1:-1] = False
-    candidate = lab[..., 0] <= RIM_LIGHTNESS
-    return _keep(candidate, lambda part, box: part.mean() >= RIM_AREA and (part & edge).any(), outside)
+    parts = _parts(lab[..., 0] <= RIM_LIGHTNESS, RIM_AREA * edge.size)
+    return _union((p for p in parts if p.share(edge) > 0 and p.share(outside) >= BESIDE), outside.shape)
 
 
-def lines(lab: np.ndarray) -> np.ndarray:
-    """Return thin long dark things, hairs and the marks of rulers: (H, W) bool."""
+def lines(lab: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Return thin long dark things beside the lesion, such as hairs and the marks of rulers: (H, W) bool."""
     from scipy import ndimage
 
     lightness, side = lab[..., 0], max(lab.shape[:2])
-    width = max(3, round(LINE_WIDTH * side))
-    candidate = ndimage.grey_closing(lightness, (width, width)) - lightness >= LINE_DEPTH
-
-    def is_line(part: np.ndarray, box: tuple[slice, slice]) -> bool:
-        length = max(place.stop - place.start for place in box)
-        return length >= LINE_LENGTH * side and part.sum() <= length * width / 2
-
-    return _keep(candidate, is_line, np.ones(candidate.shape, bool))
+    width, length = max(3, round(LINE_WIDTH * side)), LINE_LENGTH * side
+    parts = _parts(ndimage.grey_closing(lightness, (width, width)) - lightness >= LINE_DEPTH, length)
+    long = (p for p in parts if p.length >= length and p.share(outside) >= LINE_BESIDE)
+    thin = (p for p in long if p.fill <= LINE_FILL or p.size <= p.length * width / 2)
+    return _union(thin, outside.shape) & outside
 
 
-def _keep(candidate: np.ndarray, wanted, outside: np.ndarray) -> np.ndarray:
-    """Return the connected parts of a mask that are wanted and lie beside the lesion."""
+@dataclass(frozen=True)
+class _Part:
+    """A connected part of a mask: its pixels within its box, and the box within the picture."""
+
+    pixels: np.ndarray
+    box: tuple[slice, slice]
+
+    @property
+    def size(self) -> int:
+        return int(self.pixels.sum())
+
+    @property
+    def fill(self) -> float:
+        return float(self.pixels.mean())
+
+    @property
+    def length(self) -> int:
+        return max(self.pixels.shape)
+
+    def share(self, mask: np.ndarray) -> float:
+        return float(mask[self.box][self.pixels].mean())
+
+
+def _parts(candidate: np.ndarray, least: float) -> Iterator[_Part]:
+    """Yield the connected parts of a mask with at least so many pixels."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(candidate, np.ones((3, 3)))
-    kept = np.zeros(candidate.shape, bool)
+    sizes = np.bincount(labels.ravel())
     for number, box in enumerate(ndimage.find_objects(labels), 1):
-        inside = labels[box] == number
-        if inside.sum() < 12:
-            continue
-        part = labels == number
-        if outside[part].mean() >= BESIDE and wanted(part, box):
-            kept |= part
-    return kept
+        if sizes[number] >= least:
+            yield _Part(labels[box] == number, box)
 
 
-def _fill(part: np.ndarray, box: tuple[slice, slice]) -> float:
-    return float(part[box].mean())
+def _union(parts: Iterable[_Part], shape: tuple[int, int]) -> np.ndarray:
+    whole = np.zeros(shape, bool)
+    for part in parts:
+        whole[part.box] |= part.pixels
+    return whole

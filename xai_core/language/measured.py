@@ -4,18 +4,19 @@ The score, by the first rule that holds (the numbers are in `LIMITS`, and in the
 
 * None where no part of the picture spoke for the class.
 * Where nobody outlined the object: 0 where the evidence is scattered (four parts or more, none with half of it);
-  1 where at least half of it lies on one kind of artefact; else None: whether it is on the object cannot be measured.
+  1 where at least half of it lies on an artefact; else None: whether it is on the object cannot be measured.
 * 1 where the outlined object lies outside what the classifier saw.
 * None where the object takes 90 % of the picture or more: hardly any map could miss it.
 * 0 where the evidence is scattered and less than 35 % of it lies inside the outline.
 * 1 where less than 10 % of it does.
-* 2 where less than 35 % of it does, or at least 25 % of it lies on one kind of artefact outside.
+* 2 where less than 35 % of it does, or no more than by chance (the object's share of the picture), or at least 25 % of
+  it lies on an artefact outside.
 * 3 where less than 70 % of it does.
 * 4 where less than 90 % of it does.
 * 5 otherwise.
 
-How much of the object the evidence covers does not count: a small part of it may be reason enough. Artefacts (coloured
-patches, dark lines such as hairs, the dark rim) are looked for in pictures of lesions alone.
+How much of the object the evidence covers does not count: a small part of it may be reason enough. Artefacts, a patch
+of colour or the dark rim, are looked for in pictures of lesions alone; so are hairs, which are told but do not count.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ def score(found: Measures, words: dict[str, str]) -> tuple[str, int | None]:
     if scattered and seen.inside < LIMITS["scattered_inside"]:
         return f"Scattered over {found.parts} parts: {of_it}.", 0
     reached = 1 + sum(seen.inside >= limit for limit in LIMITS["inside"])
+    if reached > 2 and seen.inside <= seen.region_area:
+        return f"No better than by chance: {of_it}.", 2
     if reached > 2 and share >= LIMITS["artefact"]:
         return f"{of_it}, but {percent(share)} on {artefact}.", 2
     meaning = RUBRIC[reached].replace("the object", f"the {thing}")

@@ -132,9 +132,7 @@ def colour_name(colour: tuple[float, float, float]) -> str:
     if chroma < 7:
         return "white" if lightness > 88 else "light grey" if lightness > 65 else "grey" if lightness > 30 else "black"
     if hue >= 340 or hue < 30:
-        return (
-            "dark red" if lightness < 35 else "red" if chroma >= 35 else "pink" if lightness > 60 else "reddish brown"
-        )
+        return _reddish(lightness, chroma)
     if hue < 80:
         return _warm(lightness, chroma, hue)
     if hue < 105:

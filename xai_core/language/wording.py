@@ -10,7 +10,7 @@ INSIDE, MOSTLY, PARTLY, SLIGHTLY = 0.90, 0.70, 0.35, 0.10
 """Least shares of the evidence inside the outline for 'inside', 'mostly on', 'partly on' and 'mostly beside'."""
 MENTIONED = 0.10
 """Least share of the evidence on a patch or the rim that is told."""
-LINE_SHARE, LINE_LIFT = 0.08, 2.0
+LINE_SHARE, LINE_LIFT = 0.04, 1.3
 """Least share of the evidence on dark lines that is told, and how much denser they must be there than all over."""
 COLOUR_DIFFERS, LIGHTNESS_DIFFERS, TEXTURE_DIFFERS = 6.0, 5.0, 1.25
 """Distance in Lab, in lightness, and the ratio of textures from which a difference is told."""
@@ -33,17 +33,16 @@ def describe(found: Measures, words: dict[str, str]) -> str:
     sentences[-1] += f" of the picture{parts}{_reach(found.edges)}."
     sentences.append(_colour(found, words))
     sentences += [f"{percent(share)} of it is on {thing}." for thing, share in on_artefacts(found).items()]
-    return " ".join(sentences)
+    return " ".join([*sentences, *_lines(found)])
 
 
 def on_artefacts(found: Measures) -> dict[str, float]:
-    """Return the share of the evidence on each artefact that is worth telling, by what its name, the worst first."""
-    told = {}
-    for kind, share in sorted(found.artefacts.items(), key=lambda entry: -entry[1]):
-        line = kind == "line" and share >= LINE_SHARE and share >= LINE_LIFT * found.artefact_areas[kind]
-        if line or (kind != "line" and share >= MENTIONED):
-            told[_called(kind, found)] = share
-    return told
+    """Return the share of the evidence on a patch and on the rim, by what they are called, the larger first.
+
+    Shares below `MENTIONED` are left out. Lines are not among them: maps are too coarse to lie on a hair.
+    """
+    shares = {kind: share for kind, share in found.artefacts.items() if kind != "line" and share >= MENTIONED}
+    return {_called(kind, found): shares[kind] for kind in sorted(shares, key=shares.get, reverse=True)}
 
 
 def percent(share: float) -> str:
@@ -108,6 +107,15 @@ def _texture(found: Measures, seen: Outlined) -> list[str]:
 
 
 def _called(kind: str, found: Measures) -> str:
-    if kind == "patch":
-        return f"a patch of {colour_name(found.patch_colour)} colour beside the lesion"
-    return "dark lines such as hairs or ruler marks" if kind == "line" else "the dark rim of the picture"
+    if kind == "rim":
+        return "the dark rim of the picture"
+    return f"a patch of {colour_name(found.patch_colour)} colour beside the lesion"
+
+
+def _lines(found: Measures) -> list[str]:
+    share, overall = found.artefacts.get("line", 0.0), found.artefact_areas.get("line", 0.0)
+    if share < LINE_SHARE or share < LINE_LIFT * overall:
+        return []
+    return [
+        f"Dark lines such as hairs, ink or ruler marks take {percent(share)} of it, {percent(overall)} of the picture."
+    ]
