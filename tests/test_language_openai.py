@@ -90,10 +90,9 @@ def chunks(data: bytes) -> set[bytes]:
 
 def test_sixteen_requests_are_really_on_their_way_at_once(server):
     server.plan("together")  # nobody is answered before all sixteen are there
-    judge = judge_at(server)
     asked = [(each.sample_id, each) for each in requests(2 * AT_ONCE)]
-    answers = [answer for batch in ask(judge, asked, judge.concurrency) for _, answer in batch]
-    assert judge.concurrency == AT_ONCE == server.seen()["most"]
+    answers = [answer for batch in ask(judge_at(server), asked, AT_ONCE) for _, answer in batch]
+    assert AT_ONCE == server.seen()["most"]
     assert len(answers) == 2 * AT_ONCE
     assert all(parse(answer.raw)[2] == 4 for answer in answers)
 

@@ -68,8 +68,6 @@ class OpenAIJudge:
     host : str
     remote : bool
         Whether `host` is another machine.
-    concurrency : int
-        Calls at once that suit a server.
 
     Raises
     ------
@@ -78,7 +76,6 @@ class OpenAIJudge:
     """
 
     batch = 1  # so that a kill loses no answer that came while others of its batch were on their way
-    concurrency = 16
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class TransformersJudge:
 
     def __init__(self, model: str, *, device: str | None = None, batch: int | None = None, tokens: int = TOKENS):
         import torch
+        from safetensors import SafetensorError
 
         transformers = _transformers()
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -62,16 +63,17 @@ class TransformersJudge:
             self._processor = transformers.AutoProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-            self._network = transformers.AutoModelForImageTextToText.from_pretrained(
+            self._network, loaded = transformers.AutoModelForImageTextToText.from_pretrained(
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                output_loading_info=True,
                 dtype=torch.float32 if self.device == "cpu" else "auto",
             )
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            raise _unusable(model, str(error)) from error
-        _check(model, self._processor)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            raise _unusable(model, _first_line(error)) from error
+        _check(model, self._processor, loaded["missing_keys"])
         self._network.to(self.device).eval()
         self._network.generation_config = _greedy(transformers, self._network, self._processor.tokenizer, tokens)
         self._processor.tokenizer.padding_side = "left"  # so that every answer begins where its prompt ends
@@ -187,10 +189,12 @@ def _fetched(model: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise _unusable(model, str(error)) from error
+        raise _unusable(model, _first_line(error)) from error
 
 
-def _check(model: str, processor: object) -> None:
+def _check(model: str, processor: object, missing: Collection[str]) -> None:
+    if missing:
+        raise _unusable(model, f"no weights for {len(missing)} parts, {min(missing)} among them")
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise _unusable(model, "a model that takes no pictures")
     if not (getattr(processor, "chat_template", None) or processor.tokenizer.chat_template):
@@ -206,6 +210,10 @@ def _greedy(transformers, network, tokenizer, tokens: int):
     return transformers.GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=tokens, eos_token_id=ends, pad_token_id=pad
     )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def _unusable(model: str, found: str) -> BadInput:
