@@ -91,9 +91,10 @@ class JudgementWriter:
             Of a million tokens.
         """
         rows = [self._row(each, self._failed | faults) for each in planned]
-        before = list(valid_parts(self.folder))
+        before = list(self.folder.glob("part-*"))
         keys = {each.key for each in rows}
-        others = {each.key: each for file in before for each in _read(file) if each.raw and each.key not in keys}
+        own = (each for file in valid_parts(self.folder) for each in _read(file))
+        others = {each.key: each for each in own if each.raw and each.key not in keys}
         if others:
             self._write(list(others.values()))
         written = self._write(rows)
