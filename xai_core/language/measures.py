@@ -154,8 +154,8 @@ def _reddish(lightness: float, chroma: float) -> str:
 
 
 def _warm(lightness: float, chroma: float, hue: float) -> str:
-    if chroma >= 55 and lightness > 45:
-        return "orange"
+    if chroma >= 55 and lightness > 30:
+        return "red" if hue < 50 else "orange" if lightness > 45 else "brown"
     if lightness < 35:
         return "dark brown"
     if lightness < 58:
