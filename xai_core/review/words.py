@@ -30,6 +30,8 @@ TITLES = {
     "speaks_for": "Explanation speaks for",
     "missing": "Score",
     "verdict": "Verdict",
+    "judged": "Judged",
+    "judge_score": "Judge's score",
     "sample_id": "Name",
     "position": "Data set order",
 }
@@ -54,6 +56,7 @@ HELP = {
     "speaks_for": "Whether the explained class is the one called. Only then can a map say what a call rests on.",
     "missing": "Scored, or why there is no score: nothing is ever counted as 0 for want of a region.",
     "verdict": "What a person decided about the record.",
+    "judged": "Whether the call is right, and whether a judge found grounds for it in the map. An opinion: see Language.",
     "chance": "What the same explanation would score by chance. Random: its region moved to any place. Centre: a disc "
     "of its area in the middle. Others: held against the outlines of other images. A score says something only above "
     "these.",
@@ -71,6 +74,13 @@ MISSING = {
     "error": "Not explained: error",
 }
 OUTCOMES = {"right": "Right", "wrong": "Wrong", "unknown": "No label"}
+JUDGED = {
+    "correct_high": "Right, judged high",
+    "correct_low": "Right, judged low",
+    "wrong_high": "Wrong, judged high",
+    "wrong_low": "Wrong, judged low",
+    "undecided": "Undecided",
+}
 PATTERN_TITLES = {key: pattern.title for key, pattern in PATTERNS.items()} | {
     "unclassified": "Unclassified",
     "no_explanation": "No explanation",
@@ -101,7 +111,7 @@ def help_of(column: str) -> str | None:
 
 def value_of(column: str, value: object) -> str:
     """Return what a value of a column is called on the screen."""
-    names = {"outcome": OUTCOMES, "missing": MISSING, "pattern": PATTERN_TITLES}.get(column, {})
+    names = {"outcome": OUTCOMES, "missing": MISSING, "pattern": PATTERN_TITLES, "judged": JUDGED}.get(column, {})
     return names.get(value) or str(value).replace("_", " " if column == "missing" else "_")
 
 

@@ -1,0 +1,315 @@
+"""Sentences about a data set: what descriptions say goes with what is known of their records.
+
+A sentence is looked for on one half of the records and tested on the other, and it is kept only where nearly no data
+set with shuffled descriptions, searched in the same way, has one as strong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from xai_core.language.facts import Fact, facts_of
+from xai_core.language.fourfold import benjamini_hochberg, chi_squared, fisher, odds_ratio
+from xai_core.language.groups import Group
+from xai_core.language.terms import share_words, vocabulary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHUFFLES = 199
+FALSE_DISCOVERIES = 0.05
+AS_STRONG = 0.01
+"""Highest share of shuffled data sets, this one counted among them, that may have a sentence as strong."""
+CANDIDATES = 6
+LEAST = 5
+"""Least count of each margin of a four-fold table: with and without the term, with and without the fact."""
+SUGGESTIVE = 3.841
+ALIKE = 0.6
+"""Share of common records from which two terms count as one."""
+MOST_RECORDS = 5000
+_LEAST_SHARE = 0.03
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One association, with its figures on the held-out half.
+
+    Attributes
+    ----------
+    subject : str
+        A term, or the name of a group.
+    is_group : bool
+    kind, fact : str
+        The column, and what goes with the term, in words.
+    count, of : int
+        Records with the term that have the fact, of all with the term.
+    count_without, of_without : int
+        The same of the records without the term.
+    odds, low, high : float
+        Odds ratio with its 95 % interval.
+    p, q : float
+        Of Fisher's exact test, and adjusted for all that were tested (Benjamini and Hochberg).
+    as_strong, shuffles : int
+        How many shuffled data sets had anything as strong, of how many.
+    ids : tuple of str
+        The `count` records, sorted.
+    """
+
+    subject: str
+    is_group: bool
+    kind: str
+    fact: str
+    count: int
+    of: int
+    count_without: int
+    of_without: int
+    odds: float
+    low: float
+    high: float
+    p: float
+    q: float
+    as_strong: int
+    shuffles: int
+    ids: tuple[str, ...]
+
+    @property
+    def claim(self) -> str:
+        """Return what goes with what."""
+        subject = f"a description like “{self.subject}”" if self.is_group else f"“{self.subject}” in the description"
+        return f"{subject} goes with {self.fact}"
+
+    @property
+    def evidence(self) -> str:
+        """Return the figures."""
+        against = f"{self.count} of {self.of} against {self.count_without} of {self.of_without}"
+        return f"{against}, odds ratio {self.odds:.2g} ({self.low:.2g} to {self.high:.2g}), held-out {_p(self.p)}"
+
+    @property
+    def text(self) -> str:
+        """Return claim and figures."""
+        return f"{self.claim[0].upper()}{self.claim[1:]}: {self.evidence}."
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gave.
+
+    Attributes
+    ----------
+    sentences : tuple of Sentence
+        By kind, the surest first.
+    searched, tested : int
+        Pairs of term and fact that were looked at on the first half, and those of them tested on the other.
+    first, held_out : int
+        Records in each half.
+    dropped : int
+        Pairs that passed the test, and did not beat the shuffled descriptions.
+    """
+
+    sentences: tuple[Sentence, ...]
+    searched: int
+    tested: int
+    first: int
+    held_out: int
+    dropped: int
+
+
+class _Subject(NamedTuple):
+    name: str
+    is_group: bool
+
+
+class _Tested(NamedTuple):
+    """Pairs that were tested: places of subject and fact, four counts on the held-out half, p and adjusted p."""
+
+    subject: np.ndarray
+    fact: np.ndarray
+    counts: np.ndarray
+    p: np.ndarray
+    q: np.ndarray
+
+
+def find(
+    table: pd.DataFrame,
+    judgements: pd.DataFrame,
+    groups: Sequence[Group] = (),
+    *,
+    class_names: Sequence[str] = (),
+    seed: int = 0,
+    shuffles: int = SHUFFLES,
+) -> Found:
+    """Return the sentences that hold on held-out records and that shuffled descriptions do not have.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``sample_id``, and any of ``outcome``, ``label``, ``called``, ``judged`` and ``meta_`` columns.
+    judgements : DataFrame
+        ``sample_id`` and ``description``; a record without a description does not enter.
+    groups : sequence of Group
+        Of similar descriptions, as further subjects.
+    class_names : sequence of str
+        Terms with a word of these are no subjects: a judge is told the predicted class.
+    seed : int
+        Of the halves and of the shuffling.
+    shuffles : int
+        At least 99.
+
+    Notes
+    -----
+    With more than 5,000 described records that many are taken, by hash of their ids. Records count as independent:
+    several pictures of one patient make a sentence look surer than it is.
+    """
+    said = judgements[judgements["description"].fillna("") != ""].set_index("sample_id")["description"]
+    table = table[table["sample_id"].isin(said.index)]
+    order = np.argsort([_hash(seed, each) for each in table["sample_id"]])[:MOST_RECORDS]
+    table = table.iloc[np.sort(order)]
+    ids = table["sample_id"].to_numpy(object)
+    subjects, has = _subjects(said.loc[ids].tolist() if len(ids) else [], ids, groups, class_names)
+    facts = facts_of(table)
+    held_out = np.array([_hash(seed, each) % 2 == 1 for each in ids], bool)
+    sizes = {"first": int((~held_out).sum()), "held_out": int(held_out.sum())}
+    if not subjects or not facts:
+        return Found((), 0, 0, **sizes, dropped=0)
+    search = _Search(has, facts, held_out)
+    tested = search(np.arange(len(ids)))
+    generator = np.random.default_rng(seed)
+    strongest = np.array([search(generator.permutation(len(ids))).p.min(initial=1.0) for _ in range(shuffles)])
+    passed = tested.q <= FALSE_DISCOVERIES
+    as_strong = (strongest[None] <= tested.p[:, None] * (1 + 1e-9)).sum(axis=1)
+    kept = np.flatnonzero(passed & ((as_strong + 1) / (shuffles + 1) <= AS_STRONG))
+    made = [
+        _sentence(tested, place, subjects, facts, has, held_out, ids, (int(as_strong[place]), shuffles))
+        for place in kept
+    ]
+    kinds = [fact.kind for fact in facts]
+    made.sort(key=lambda each: (kinds.index(each.kind), each.p, each.subject))
+    return Found(tuple(made), search.pairs, len(tested.p), **sizes, dropped=int(passed.sum()) - len(made))
+
+
+class _Search:
+    """The same search for real and for shuffled descriptions: pick on the first half, test on the other."""
+
+    def __init__(self, has: np.ndarray, facts: Sequence[Fact], held_out: np.ndarray) -> None:
+        self.has, self.held_out = has.astype(np.float32), held_out
+        self.holds = np.stack([fact.mask & fact.known for fact in facts], axis=1).astype(np.float32)
+        self.known = np.stack([fact.known for fact in facts], axis=1).astype(np.float32)
+        kinds = [fact.kind for fact in facts]
+        self.kinds = np.array([kinds.index(kind) for kind in kinds])
+        common, sizes = self.has.T @ self.has, self.has.sum(axis=0)
+        either = sizes[:, None] + sizes[None] - common
+        # a term and the lack of another may be the same thing too
+        lack = (sizes[:, None] - common) >= ALIKE * (len(has) - sizes[None] + common)
+        self.alike = (common >= ALIKE * either) | lack | lack.T
+        self.sizes = sizes
+        self.pairs = len(sizes) * len(facts)
+
+    def __call__(self, order: np.ndarray) -> _Tested:
+        """Return what is found where the facts of row ``order[k]`` are told of the description of row k."""
+        holds, known = self.holds[order], self.known[order]
+        picked = self._pick(*self._counts(~self.held_out, holds, known))
+        subject, fact, sign = (np.array(values, int) for values in zip(*picked, strict=True)) if picked else [_NONE] * 3
+        counts = np.stack([each[subject, fact] for each in self._counts(self.held_out, holds, known)])
+        p = fisher(*counts)
+        both, first, second, total = counts
+        # what points the other way on the held-out half is no finding
+        p = np.where(np.sign(both * total - first * second) == sign, p, 1.0)
+        return _Tested(subject, fact, counts.astype(int), p, benjamini_hochberg(p))
+
+    def _counts(self, rows: np.ndarray, holds: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
+        """Return the four counts of each pair: (subjects, facts) each."""
+        has, holds, known = self.has[rows], holds[rows], known[rows]
+        shape = (has.shape[1], holds.shape[1])
+        second, total = (np.broadcast_to(values.sum(axis=0), shape) for values in (holds, known))
+        return [values.astype(float) for values in (has.T @ holds, has.T @ known, second, total)]
+
+    def _pick(self, both: np.ndarray, first: np.ndarray, second: np.ndarray, total: np.ndarray) -> list[tuple]:
+        """Return the most suggestive pairs, at most `CANDIDATES` of a kind: place of subject, of fact, and the sign."""
+        margins = np.minimum.reduce([first, second, total - first, total - second])
+        strength = np.where(margins >= LEAST, chi_squared(both, first, second, total), 0.0)
+        above = both * total > first * second
+        chosen: list[tuple] = []
+        tally: dict[int, int] = {}
+        # of equal ones the rarer: what few descriptions say is said on purpose
+        rarity = np.broadcast_to(self.sizes[:, None], strength.shape)
+        for flat in np.lexsort((rarity.ravel(), -strength.ravel().round(6))):
+            subject, fact = np.unravel_index(flat, strength.shape)
+            if strength[subject, fact] < SUGGESTIVE:
+                break
+            kind = self.kinds[fact]
+            same = (each[0] for each in chosen if self.kinds[each[1]] == kind and each[1] == fact)
+            if tally.get(kind, 0) < CANDIDATES and not any(self.alike[subject, other] for other in same):
+                chosen.append((subject, fact, 1 if above[subject, fact] else -1))
+                tally[kind] = tally.get(kind, 0) + 1
+        return chosen
+
+
+_NONE = np.empty(0, int)
+
+
+def _subjects(
+    texts: Sequence[str], ids: np.ndarray, groups: Sequence[Group], class_names: Sequence[str]
+) -> tuple[list[_Subject], np.ndarray]:
+    """Return groups and terms, and which record has which: (N, S) bool; of terms in the same records the longest."""
+    if not texts:
+        return [], np.empty((0, 0), bool)
+    terms, sparse = vocabulary(texts, _LEAST_SHARE)
+    has = sparse.toarray() > 0
+    named = " ".join(class_names).lower().replace("_", " ")
+    subjects = [_Subject(each.name, True) for each in groups] if len(groups) > 1 else []
+    columns = [np.isin(ids, each.ids) for each in groups] if len(groups) > 1 else []
+    seen = {column.tobytes() for column in columns}
+    for place in sorted(range(len(terms)), key=lambda k: (-len(terms[k]), terms[k])):
+        column = has[:, place]
+        if not column.all() and column.tobytes() not in seen and not share_words(terms[place], named):
+            seen.add(column.tobytes())
+            subjects.append(_Subject(terms[place], False))
+            columns.append(column)
+    return subjects, np.stack(columns, axis=1) if columns else np.empty((len(texts), 0), bool)
+
+
+def _sentence(
+    tested: _Tested,
+    place: int,
+    subjects: Sequence[_Subject],
+    facts: Sequence[Fact],
+    has: np.ndarray,
+    held_out: np.ndarray,
+    ids: np.ndarray,
+    shuffled: tuple[int, int],
+) -> Sentence:
+    subject, fact = subjects[tested.subject[place]], facts[tested.fact[place]]
+    both, first, second, total = (int(value) for value in tested.counts[:, place])
+    rows = held_out & has[:, tested.subject[place]] & fact.known
+    words, mask = fact.holds, fact.mask
+    if both * total < first * second:
+        words = fact.fails or f"less of {fact.holds}"
+        if fact.fails:
+            both, second, mask = first - both, total - second, ~fact.mask
+    return Sentence(
+        *subject,
+        fact.kind,
+        words,
+        both,
+        first,
+        second - both,
+        total - first,
+        *odds_ratio(both, first, second, total),
+        float(tested.p[place]),
+        float(tested.q[place]),
+        *shuffled,
+        tuple(sorted(ids[rows & mask])),
+    )
+
+
+def _hash(seed: int, sample_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{sample_id}".encode()).digest()[:8], "big")
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
