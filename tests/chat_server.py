@@ -176,7 +176,7 @@ class ChatServer:
         return self._speak("/seen", None)
 
     def stop(self) -> None:
-        self.process.stdin.close()
+        self.process.stdin.close()  # ends it, whatever it holds
         self.process.wait(10)
         self.process.stdout.close()
 

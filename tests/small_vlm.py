@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xai_core.models.torchvision_operators import declare_missing_operators
+
 SIDE, PATCH = 32, 8
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'].capitalize() }}:{% for part in message['content'] %}"
@@ -32,6 +34,7 @@ QWEN = {
 
 def tokenizer(texts: Iterable[str], special: dict[str, str]):
     """Return a byte-level tokeniser trained on texts, with special tokens by name."""
+    declare_missing_operators()  # before Transformers looks for torchvision
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -139,7 +142,7 @@ def teach(network, processor, lessons: list[tuple[np.ndarray, str, str]], most: 
     labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
     for row, (text, image) in enumerate(zip(asked, pictures, strict=True)):
         labels[row, : processor(text=[text], images=[image], return_tensors="pt")["input_ids"].shape[1]] = -100
-    optimiser, told = torch.optim.Adam(network.parameters(), lr=3e-3), labels[:, 1:]
+    optimiser, told = torch.optim.Adam(network.parameters(), lr=5e-3), labels[:, 1:]
     for _ in range(most):
         out = network(**inputs, labels=labels)
         if (out.logits[:, :-1].argmax(-1) == told)[told != -100].all():

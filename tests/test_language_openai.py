@@ -92,7 +92,7 @@ def test_sixteen_requests_are_really_on_their_way_at_once(server):
     server.plan("together")  # nobody is answered before all sixteen are there
     asked = [(each.sample_id, each) for each in requests(2 * AT_ONCE)]
     answers = [answer for batch in ask(judge_at(server), asked, AT_ONCE) for _, answer in batch]
-    assert AT_ONCE == server.seen()["most"]
+    assert server.seen()["most"] == AT_ONCE
     assert len(answers) == 2 * AT_ONCE
     assert all(parse(answer.raw)[2] == 4 for answer in answers)
 

@@ -27,9 +27,6 @@ ANSWER = block("Seen.", "So.", 3)
 
 @pytest.fixture(scope="module")
 def architectures():
-    from xai_core.models.torchvision_operators import declare_missing_operators
-
-    declare_missing_operators()
     import small_vlm
 
     texts = [PROMPT, ANSWER, "benign malignant"]
@@ -117,12 +114,12 @@ def test_what_a_taught_model_says_lands_at_its_record(architectures, run, prompt
 
     network, processor = architectures["smolvlm"]
     plain = judge_of(save(network, processor, tmp_path / "untaught"), tokens=1)
-    lessons = first_requests(run, plain, 5, view=View("overlay"), prompt=prompt)
-    scores = {each.sample_id: score for score, each in enumerate(lessons)}
+    lessons = first_requests(run, plain, 3, view=View("overlay"), prompt=prompt)
+    scores = {each.sample_id: score for score, each in zip((0, 5, 3), lessons, strict=True)}
     said = [(each.image, each.prompt, block("Seen.", "So.", scores[each.sample_id])) for each in lessons]
     assert teach(network, processor, said)
     taught = judge_of(save(network, processor, tmp_path / "taught"), batch=2, tokens=80)
-    table = judge_run(run, taught, view=View("overlay"), prompt=prompt, limit=5).table()
+    table = judge_run(run, taught, view=View("overlay"), prompt=prompt, limit=3).table()
     assert dict(zip(table["sample_id"], table["score"], strict=True)) == scores
     assert (table["justification"] == "So.").all()
     assert (table["error"] == "").all()
