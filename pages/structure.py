@@ -7,20 +7,12 @@ import streamlit as st
 from xai_core.errors import BadInput
 from xai_core.ui import structure_data
 from xai_core.ui.page import page_foot
+from xai_core.ui.structure_class import all_roles, choose_class, evolution_of, prototypes_of
 from xai_core.ui.structure_data import Shown
 from xai_core.ui.structure_pair import pair_explorer
 from xai_core.ui.structure_sample import choose_sample
 from xai_core.ui.structure_training import training
-from xai_core.ui.structure_view import (
-    all_roles,
-    analyse,
-    choose_class,
-    choose_track,
-    evolution_of,
-    opening,
-    prototypes_of,
-    what_it_is,
-)
+from xai_core.ui.structure_view import analyse, choose_track, opening, what_it_is
 
 
 def page(shown: Shown) -> None:
@@ -37,6 +29,7 @@ def page(shown: Shown) -> None:
     choose_sample(shown)
 
 
+track = None
 try:
     track = choose_track()
     if track is not None:
@@ -47,4 +40,4 @@ try:
             page(shown)
 except BadInput as error:
     st.error(str(error))
-page_foot()
+page_foot(synthetic=track is not None and track.settings.get("synthetic", False))

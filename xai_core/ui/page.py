@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
 COMPARE = PAGES / "compare.py"
 HISTORY = PAGES / "history.py"
 STRUCTURE = PAGES / "structure.py"
+ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+WORD_JOINER = "\u2060"  # has no width
 
 
 def count_line(records: Records, order: np.ndarray) -> str:
@@ -23,12 +26,13 @@ def count_line(records: Records, order: np.ndarray) -> str:
     return f"**{len(order):,} of {len(records):,}** records pass the filters."
 
 
-def page_foot(records: Records | None = None) -> None:
-    """Draw the quiet line at the end of a page."""
-    synthetic = records is not None and records.run.settings["synthetic"]
+def page_foot(records: Records | None = None, *, synthetic: bool = False) -> None:
+    """Draw the quiet line at the end of a page; images are synthetic where the run says so, or `synthetic`."""
+    synthetic = synthetic or (records is not None and records.run.settings["synthetic"])
     st.caption(f"{SYNTHETIC} {NO_DIAGNOSIS}" if synthetic else NO_DIAGNOSIS)
 
 
 def escaped(text: str) -> str:
-    """Return text as Markdown that shows it as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
+    """Return text as Markdown that shows it as it is; what looks like an address is no link."""
+    unlinked = ADDRESS.sub(WORD_JOINER, text)
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in unlinked)

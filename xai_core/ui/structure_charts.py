@@ -51,7 +51,7 @@ def training_curve(structure: Mapping, name: str, learned: Sequence[Sequence[str
     )
     lines = _drawn(alt.Chart(pd.DataFrame(rows)), structure, y, names, "of")
     marks = alt.Chart(pd.DataFrame(words, columns=["at", "y", "text"])).mark_text(
-        fontSize=11, color=GREY, limit=900 / max(len(learned), 1)
+        fontSize=11, color="currentColor", limit=900 / max(len(learned), 1)
     )
     texts = marks.encode(x=_x(structure, "at"), y="y:Q", text="text:N", tooltip=alt.Tooltip("text:N", title="Learned"))
     return (_bands(structure) + lines + texts).properties(height=380)
@@ -64,7 +64,8 @@ def evolution(structure: Mapping, rows: Sequence[Mapping], title: str) -> alt.La
     ----------
     structure : mapping
     rows : sequence of mappings
-        ``at`` : position of a step; ``of`` : name of the line; ``value``, ``low``, ``high``.
+        ``at`` : position of a step; ``of`` : name of the line; ``step`` : what the step is called; ``value``, ``low``,
+        ``high`` : left out where there is none, which interrupts the line.
     title : str
         What the axis says.
     """
@@ -75,10 +76,10 @@ def evolution(structure: Mapping, rows: Sequence[Mapping], title: str) -> alt.La
         at=lambda found: found["at"] + 0.5
     )
     names = list(dict.fromkeys(table["of"]))
-    y = alt.Y("value:Q", title=title, axis=alt.Axis(format="+.2f"))
+    y = alt.Y("value:Q", title=title, axis=alt.Axis(format="+.2f"), scale=alt.Scale(nice=True, padding=10))
     zero = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=GREY).encode(y="value:Q")
     chart = alt.Chart(table)
-    colour = alt.Color("of:N", scale=_colours(names), legend=None)
+    colour = alt.Color("of:N", scale=_colours(names), legend=_legend())
     interval = chart.mark_rule(strokeWidth=2, opacity=0.6).encode(
         x=_x(structure, "at"), y="low:Q", y2="high:Q", color=colour
     )
@@ -106,9 +107,7 @@ def _drawn(chart: alt.Chart, structure: Mapping, y: alt.Y, names: list[str], fie
     return chart.mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=2.2).encode(
         x=_x(structure, "at"),
         y=y,
-        color=alt.Color(
-            f"{field}:N", scale=_colours(names), legend=alt.Legend(orient="top", title=None, labelLimit=300, columns=8)
-        ),
+        color=alt.Color(f"{field}:N", scale=_colours(names), legend=_legend()),
         strokeDash=alt.StrokeDash(f"{field}:N", scale=scale, legend=None),
         tooltip=tips,
     )
@@ -118,6 +117,12 @@ def _colours(names: list[str]) -> alt.Scale:
     import altair as alt
 
     return alt.Scale(domain=names, range=[COLOURS[k % len(COLOURS)] for k in range(len(names))])
+
+
+def _legend() -> alt.Legend:
+    import altair as alt
+
+    return alt.Legend(orient="top", title=None, labelLimit=300, columns=8, symbolType="circle", symbolStrokeWidth=0)
 
 
 def _x(structure: Mapping, field: str) -> alt.X:

@@ -87,6 +87,11 @@ class Shown:
         """Return (N, M) float32: what the final network says."""
         return self.track.probabilities(self.track.steps[-1])
 
+    @cached_property
+    def intensity(self) -> np.ndarray:
+        """Return (N, K) float32: the intensity of each prototype at the end of the training."""
+        return self.track.intensity(self.track.steps[-1])
+
     def row_of(self, sample_id: str) -> int | None:
         """Return the row of a sample; None where the track has none of that name."""
         found = np.flatnonzero(self.ids == sample_id)

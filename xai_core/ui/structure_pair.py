@@ -13,6 +13,7 @@ from xai_core.i2x.structure import pair_of
 from xai_core.ui import components, state
 from xai_core.ui.page import escaped
 from xai_core.ui.structure_charts import evolution
+from xai_core.ui.structure_class import pulls
 from xai_core.ui.structure_data import Shown, picture_of
 from xai_core.ui.structure_strips import open_sample, over_time
 
@@ -80,9 +81,9 @@ def _choose_pair(shown: Shown) -> Mapping | None:
 def _row(shown: Shown, entry: Mapping, row: Mapping, first: bool) -> dict:
     one, other = entry["classes"]
     return {
-        "Prototype": row["prototype"],
+        "Prototype": str(row["prototype"]),
         "Found": _verdict(shown, row, first),
-        "Changes of side": row["units"]["raw"]["changes"],
+        "Changes of side": str(row["units"]["raw"]["changes"]),
         "Swing": f"{row['score']:.3f}",
         "p": f"{row['p']:.3f}",
         "p among pairs": f"{row['p_of_pairs']:.3f}",
@@ -103,14 +104,8 @@ def _verdict(shown: Shown, row: Mapping, first: bool) -> str:
 
 def _sides(shown: Shown, entry: Mapping) -> None:
     one, other = (shown.names.index(name) for name in entry["classes"])
-    unit, rows = st.session_state["unit"], []
-    for at, step in enumerate(shown.structure["steps"]):
-        for found in entry["prototypes"][:SWINGS] if not step["skipped"] else []:
-            pull = step["units"][unit]["pull"][found["prototype"]]
-            value = pull[one] - pull[other]
-            said = f"{step['from']} to {step['to']}"
-            name = f"prototype {found['prototype']}"
-            rows.append({"at": at, "of": name, "value": value, "low": value, "high": value, "step": said})
+    prototypes = [row["prototype"] for row in entry["prototypes"][:SWINGS]]
+    rows = pulls(shown, prototypes, st.session_state["unit"], one, other)
     title = f"for {entry['classes'][1]}  ←  side  →  for {entry['classes'][0]}"
     st.altair_chart(
         evolution(shown.structure, rows, title),
@@ -150,6 +145,7 @@ def _samples(shown: Shown, entry: Mapping, prototype: int) -> None:
     if followed:
         st.markdown(f"**Their Grad-CAM over the training**, prototype {prototype} outlined")
         titles = [(row, str(shown.ids[row]), _called(shown, row)) for row in followed]
+        st.caption("Below each picture: updates of the network so far, and its confidence in the label then.")
         over_time(shown, titles, st.session_state["unit"], None, prototype, "pair_maps")
 
 
@@ -179,7 +175,7 @@ def _items(shown: Shown, prototype: int, rows: list[int]) -> list[dict]:
                 "label": label,
                 "called": called,
                 "outcome": "right" if label == called else "wrong",
-                "score": f"{cells.mean():.0%} of it",
+                "score": f"{cells.mean():.0%} of places",
                 "verdict": "",
                 "alt": f"{shown.ids[row]}: label {label}, called {called}; prototype {prototype} on {cells.mean():.0%} "
                 "of its places" + ("" if picture.placement else "; the image cannot be shown"),

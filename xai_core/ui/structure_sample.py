@@ -51,6 +51,7 @@ def _sample(shown: Shown) -> None:
         f"**{escaped(found['sample'])}** · label {escaped(label)}, called {escaped(found['called'])}. "
         f"All figures speak of {escaped(found['speaks_of'])}."
     )
+    st.caption("Below each picture: updates of the network so far, and its confidence then.")
     label = shown.names.index(found["speaks_of"])
     over_time(shown, [(row, "Where its evidence lay", "")], st.session_state["unit"], label, None, "sample_maps")
     with st.expander("Which prototypes held the evidence", key="evidence"):
@@ -61,10 +62,10 @@ def _sample(shown: Shown) -> None:
         "Accounted: by the fitted effects of the step times the rise of the image's own intensities. A fit to groups "
         "of images accounts for a single one only roughly: where it is far from what moved, believe what moved."
     )
-    st.markdown("**Which training images taught it that**")
+    st.markdown("**On which training images the same was learned**")
+    st.caption(found["honest"])
     lessons = [_lesson(shown, row, each) for each in found["lessons"]]
     components.strips({"rows": lessons, "scale": None}, key="lessons", on_open=open_sample)
-    st.caption(found["honest"])
 
 
 def _evidence(entry: Mapping) -> dict:

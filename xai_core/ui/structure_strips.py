@@ -85,7 +85,7 @@ def over_time(
         cells = None if prototype is None else shown.cells(row, prototype)
         tiles = []
         for at, step in enumerate(shown.track.steps):
-            says = f"{shown.names[of]} {confidence[at, k, of]:.2f}"
+            says = f"{shown.names[of]}: {confidence[at, k, of]:.2f}"
             said = f"after {step} updates: confidence in {says}, mean Grad-CAM {maps[at, k].mean():.3g}"
             heat = np.round(255 * maps[at, k] / limit).astype(int).tolist()
             tiles.append(tile(shown, row, cells, f"{step:,}", says, said) | {"heat": heat})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from xai_core.ui.structure_charts import LEVELS, training_curve
 from xai_core.ui.structure_data import Shown
+
+FIRST = 3
 
 
 def training(shown: Shown, name: str) -> None:
@@ -26,6 +28,7 @@ def training(shown: Shown, name: str) -> None:
     )
     rows = [_row(shown.structure, at, found) for at, found in enumerate(apart)]
     st.dataframe(rows, hide_index=True, height="content")
+    _all_apart(steps, apart)
     analysed = [step for step in steps if not step["skipped"]]
     under = sum(step["under_determined"] for step in analysed)
     if under:
@@ -33,6 +36,19 @@ def training(shown: Shown, name: str) -> None:
             f":material/info: {under} of {len(analysed)} analysed steps have fewer groups than prototypes: the ridge "
             "then decides between many fits, and prototypes that rise together share what they moved."
         )
+
+
+def _all_apart(steps: Sequence[Mapping], apart: Sequence[list[tuple[float, str, str]]]) -> None:
+    """Draw for every class from which others it was told apart in each step that is analysed."""
+    names = [f"{step['from']:,} to {step['to']:,}" for step in steps]
+    rows: dict[str, dict[str, str]] = {}
+    for at, found in enumerate(apart):
+        for _, own, other in found:
+            row = rows.setdefault(own, {names[k]: "" for k, step in enumerate(steps) if not step["skipped"]})
+            row[names[at]] += f"{', ' if row[names[at]] else ''}{other}"
+    if rows:
+        with st.expander("Which classes were told apart in which step", key="apart"):
+            st.dataframe([{"Gained": own} | row for own, row in rows.items()], hide_index=True, height="content")
 
 
 def _told_apart(structure: Mapping, step: Mapping) -> list[tuple[float, str, str]]:
@@ -50,7 +66,7 @@ def _lines(step: Mapping, apart: list[tuple[float, str, str]]) -> list[str]:
     if step["skipped"]:
         return ["skipped"]
     if not apart:
-        return ["nothing surely"]
+        return ["nothing"]
     most = LEVELS if len(apart) <= LEVELS else LEVELS - 1
     lines = [f"{own} from {other} {-loss:+.2f}" for loss, own, other in apart[:most]]
     return lines + ([f"and {len(apart) - most} more"] if len(apart) > most else [])
@@ -60,10 +76,7 @@ def _row(structure: Mapping, at: int, apart: list[tuple[float, str, str]]) -> di
     step, after = structure["steps"][at], structure["checkpoints"][at + 1]
     groups = step.get("groups") or {"count": None, "noise": None}
     agreement = step.get("agreement")
-    by_class: dict[str, list[str]] = {}
-    for _, own, other in apart:
-        by_class.setdefault(own, []).append(other)
-    told = "; ".join(f"{own} from {', '.join(others)}" for own, others in by_class.items())
+    told = f"{len(apart)}: {', '.join(f'{own} from {other}' for _, own, other in apart[:FIRST])}"
     return {
         "Step": f"{step['from']:,} to {step['to']:,}",
         "Confidence moved": f"{step['movement']:.1%}",
@@ -71,5 +84,5 @@ def _row(structure: Mapping, at: int, apart: list[tuple[float, str, str]]) -> di
         "Groups": "-" if groups["count"] is None else str(groups["count"]),
         "In no group": "-" if groups["noise"] is None else f"{groups['noise']:.0%}",
         "Raw agrees with normalised": "-" if agreement is None else f"{agreement:.0%}",
-        "Told apart": f"skipped: {step['skipped']}" if step["skipped"] else told or "nothing surely",
+        "Pairs told apart": f"skipped: {step['skipped']}" if step["skipped"] else told if apart else "none",
     }

@@ -104,6 +104,9 @@ function drawWorld(tile) {
     map.append(paint(tile.heat));
     world.append(map);
   }
+  if (!tile.heat) {
+    world.append(vector("path", { class: "fill", d: tile.outline }));
+  }
   world.append(outline("truth", tile.outline));
   return world;
 }
