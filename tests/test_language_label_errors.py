@@ -1,4 +1,4 @@
-"""The ranking of suspected labels: precision as scikit-learn has it; a judge that sees adds, one that guesses does not."""
+"""The ranking of suspected labels: its precision is scikit-learn's, and only a judge that sees adds to it."""
 
 from __future__ import annotations
 

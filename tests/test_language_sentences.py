@@ -108,8 +108,8 @@ def test_beside_the_planted_sentence_there_is_none():
 def test_without_the_shuffled_data_sets_and_the_held_out_half_there_would_be_false_ones(monkeypatch):
     """The guard guards: tested where it was found and against nothing, noise gives sentences."""
     monkeypatch.setattr(sentences, "AS_STRONG", 2.0)
-    counts = sentences._Search._counts
-    monkeypatch.setattr(sentences._Search, "_counts", lambda self, rows, *a: counts(self, np.ones_like(rows), *a))
+    counts = sentences.Search._counts
+    monkeypatch.setattr(sentences.Search, "_counts", lambda self, rows, *a: counts(self, np.ones_like(rows), *a))
     naive = [sentences.find(*shuffled(seed), shuffles=99).sentences for seed in range(200, 206)]
     assert sum(map(len, naive)) >= 2
 

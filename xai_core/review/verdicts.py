@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from xai_core.errors import BadInput
+from xai_core.review.events import EventFile
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x52527631  # "RRv1": tells our file from any other SQLite file
-BUSY_SECONDS = 20.0
 _SCHEMA = (
     """CREATE TABLE events (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,10 +25,6 @@ _SCHEMA = (
         undoes INTEGER UNIQUE REFERENCES events (id)
     ) STRICT""",
     "CREATE INDEX by_run ON events (run_key, sample_id)",
-    "CREATE TRIGGER no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are only added'); END",
-    "CREATE TRIGGER no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are only added'); END",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -103,7 +94,7 @@ class Opinion:
     at: str
 
 
-class Verdicts:
+class Verdicts(EventFile):
     """The verdicts of a workspace, in one SQLite file that many threads and processes may use at once.
 
     Parameters
@@ -118,8 +109,9 @@ class Verdicts:
         folder is read-only or the disk full. What was stored before is intact.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    holds = "verdicts"
+    application_id = 0x52527631  # "RRv1"
+    schema = _SCHEMA
 
     def give(self, run_key: str, sample_id: str, verdict: str, reviewer: str) -> None:
         """Store a verdict, a key of `VERDICTS`; it is on disk when this returns."""
@@ -137,7 +129,7 @@ class Verdicts:
 
     def undo(self, run_key: str, reviewer: str) -> str | None:
         """Take back the reviewer's newest event in a run that still holds; return its sample id, None without one."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             newest = connection.execute(
                 "SELECT id, sample_id FROM events WHERE run_key = ? AND reviewer = ? AND kind != 'undo' AND id NOT IN"
                 " (SELECT undoes FROM events WHERE undoes IS NOT NULL) ORDER BY id DESC LIMIT 1",
@@ -158,7 +150,7 @@ class Verdicts:
 
     def version(self, run_key: str) -> int:
         """Return the newest event's id in a run, 0 without one: where it is the same, so is the state."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return 0
             return connection.execute("SELECT max(id) FROM events WHERE run_key = ?", (run_key,)).fetchone()[0] or 0
@@ -179,67 +171,15 @@ class Verdicts:
         return text.getvalue()
 
     def _add(self, run_key: str, sample_id: str, reviewer: str, kind: str, value: object) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             _insert(connection, run_key, sample_id, reviewer, kind, value)
 
     def _events(self, condition: str, *values: str | None) -> list[Event]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             found = connection.execute(f"SELECT * FROM events WHERE {condition} ORDER BY id", values).fetchall()
         return [Event(*row[:6], json.loads(row[6]), row[7]) for row in found]
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        if not self.path.exists():
-            yield None
-            return
-        with self._told(), contextlib.closing(self._connect()) as connection:
-            # a file of no bytes is one that another process is about to fill
-            yield connection if self._is_ours(connection) else None
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._told(), contextlib.closing(self._connect()) as connection:
-            if not self._is_ours(connection):
-                _in_wal_mode(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                if not self._is_ours(connection):
-                    for statement in _SCHEMA:
-                        connection.execute(statement)
-                yield connection
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Return True for a file of verdicts, False for an empty file; raise BadInput for any other."""
-        owner = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if (owner, version) == (APPLICATION_ID, SCHEMA_VERSION):
-            return True
-        if (owner, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            return False
-        found, remedy = "a file of another program", "name another file"
-        if owner == APPLICATION_ID:
-            found, remedy = f"version {version}", "use the version of Right Reasons that wrote it"
-        raise BadInput(where=self.path, expected=f"verdicts of version {SCHEMA_VERSION}", found=found, remedy=remedy)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what SQLite raises into BadInput that says what to do."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise BadInput(
-                where=self.path,
-                expected="a file of verdicts, in a folder that can be written, on a disk with room",
-                found=str(error),
-                remedy="free some space or let the folder be written, then try again; what was stored before is intact",
-            ) from error
 
 
 def fold(events: Iterable[Event]) -> dict[str, dict[str, Opinion]]:
@@ -279,19 +219,6 @@ def _insert(
         "INSERT INTO events (at, run_key, sample_id, reviewer, kind, value, undoes) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (at, run_key, sample_id, reviewer, kind, json.dumps(value, ensure_ascii=False), undoes),
     )
-
-
-def _in_wal_mode(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL; SQLite does not wait for its turn there as it does elsewhere."""
-    until = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
 
 
 def _check(given: Sequence[str], known: dict, where: str) -> None:
