@@ -6,7 +6,7 @@ The score, by the first rule that holds (the numbers are in `LIMITS`, and in the
 * Where nobody outlined the object: 0 where the evidence is scattered (four parts or more, none with half of it);
   1 where at least half of it lies on an artefact; else None: whether it is on the object cannot be measured.
 * 1 where the outlined object lies outside what the classifier saw.
-* None where the object takes 90 % of the picture or more: hardly any map could miss it.
+* None where the object takes 80 % of the picture or more: hardly any map could miss it.
 * 0 where the evidence is scattered and less than 35 % of it lies inside the outline.
 * 1 where less than 10 % of it does.
 * 2 where less than 35 % of it does, or no more than by chance (the object's share of the picture), or at least 25 % of
@@ -36,7 +36,7 @@ from xai_core.language.wording import SETTINGS, WORDS, describe, on_artefacts, p
 
 LIMITS = {
     "inside": [0.10, 0.35, 0.70, 0.90],
-    "whole_picture": 0.90,
+    "whole_picture": 0.80,
     "scattered_parts": 4,
     "scattered_largest": 0.50,
     "scattered_inside": 0.35,
@@ -96,7 +96,7 @@ def _digest_of_code() -> str:
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
 
 
-def score(found: Measures, words: dict[str, str]) -> tuple[str, int | None]:
+def score(found: Measures, words: dict) -> tuple[str, int | None]:
     """Return the reason and the score, by the rules above; `words` is one of `wording.WORDS`."""
     thing, seen = words["object"], found.outlined
     scattered = found.parts >= LIMITS["scattered_parts"] and found.largest < LIMITS["scattered_largest"]

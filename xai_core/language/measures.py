@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from xai_core.language import artefacts
 
 NEAR = 0.03
 """Share of the picture's longer side that counts as 'at' a border or an edge."""
+VOTERS, NAMED = 400, 0.3
+"""How many pixels are asked for their colour at most, and the least share of them for a name to be told."""
 PART = 0.05
 """Least share of the evidence that makes a part of its own; smaller ones are crumbs."""
 
@@ -28,6 +31,8 @@ class Measures:
         Share of it that the largest part holds.
     edges : tuple of str
         Edges of the picture that it reaches: left, right, upper, lower.
+    colours : str
+        What people would call its colours, those of most pixels: ``beige``, ``brown and blue``, ``mixed``.
     colour : (L, a, b)
         Its mean in CIE Lab.
     texture : float
@@ -36,8 +41,8 @@ class Measures:
         By kind the share of it that lies there; empty where none were looked for.
     artefact_areas : dict of str to float
         By kind the share of the picture that it takes.
-    patch_colour : (L, a, b) or None
-        Of the coloured patch, where some of it lies there.
+    patch_colours : str
+        Of the coloured patch as far as it lies there; '' where it does not.
     outlined : Outlined or None
         None where there is no region.
     """
@@ -46,11 +51,12 @@ class Measures:
     parts: int
     largest: float
     edges: tuple[str, ...]
+    colours: str
     colour: tuple[float, float, float]
     texture: float
     artefacts: dict[str, float]
     artefact_areas: dict[str, float]
-    patch_colour: tuple[float, float, float] | None
+    patch_colours: str
     outlined: Outlined | None
 
 
@@ -114,11 +120,12 @@ def measure(image: np.ndarray, evidence: np.ndarray, region: np.ndarray | None, 
         parts=max(1, int((sizes >= PART).sum())),
         largest=float(sizes[0]),
         edges=_edges(evidence),
+        colours=_colours(lab[evidence]),
         colour=_mean(lab, evidence),
         texture=float(roughness[evidence].mean()),
         artefacts={kind: float(mask[evidence].mean()) for kind, mask in found.items()},
         artefact_areas={kind: float(mask.mean()) for kind, mask in found.items()},
-        patch_colour=_mean(lab, patch) if patch.any() else None,
+        patch_colours=_colours(lab[patch]) if patch.any() else "",
         outlined=None if region is None else _outlined(lab, roughness, evidence, region),
     )
 
@@ -145,6 +152,18 @@ def colour_name(colour: tuple[float, float, float]) -> str:
 def distance(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
     """Return how far two colours of CIE Lab are apart (CIE 1976); NaN where one is of nothing."""
     return float(np.linalg.norm(np.subtract(one, other)))
+
+
+def _colours(pixels: np.ndarray) -> str:
+    """Return the names that most of (N, 3) pixels have: of two kinds of thing the mean is the colour of neither."""
+    drawn = pixels[:: len(pixels) // VOTERS + 1]
+    votes = Counter(map(colour_name, map(tuple, drawn.tolist()))).most_common(2)
+    first, shares = votes[0][0], [count / len(drawn) for _, count in votes]
+    if shares[0] >= 2 * NAMED:
+        return first
+    if len(votes) > 1 and shares[1] >= NAMED:
+        return f"{first} and {votes[1][0]}"
+    return f"partly {first}" if shares[0] >= NAMED else "mixed"
 
 
 def _reddish(lightness: float, chroma: float) -> str:

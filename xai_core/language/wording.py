@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xai_core.language.measures import NEAR, Measures, Outlined, colour_name, distance
+from xai_core.language.measures import NEAR, Measures, Outlined, distance
 
 INSIDE, MOSTLY, PARTLY, SLIGHTLY = 0.90, 0.70, 0.35, 0.10
 """Least shares of the evidence inside the outline for 'inside', 'mostly on', 'partly on' and 'mostly beside'."""
@@ -14,10 +14,11 @@ LINE_SHARE, LINE_LIFT = 0.04, 1.3
 """Least share of the evidence on dark lines that is told, and how much denser they must be there than all over."""
 COLOUR_DIFFERS, LIGHTNESS_DIFFERS, TEXTURE_DIFFERS = 6.0, 5.0, 1.25
 """Distance in Lab, in lightness, and the ratio of textures from which a difference is told."""
-WORDS = {
-    "clinical": {"object": "lesion", "rest": "skin"},
-    "general": {"object": "object", "rest": "background"},
+WORDS: dict[str, dict] = {
+    "clinical": {"object": "lesion", "rest": "skin", "alike": True},
+    "general": {"object": "object", "rest": "background", "alike": False},
 }
+"""What things are called, and whether each is of one kind, so that its colour and texture can be compared."""
 SETTINGS = {
     "inside": [INSIDE, MOSTLY, PARTLY, SLIGHTLY],
     "mentioned": MENTIONED,
@@ -26,7 +27,7 @@ SETTINGS = {
 }
 
 
-def describe(found: Measures, words: dict[str, str]) -> str:
+def describe(found: Measures, words: dict) -> str:
     """Return what is to be seen, in a few sentences; `words` is one of `WORDS`."""
     parts = f" in {found.parts} separate parts" if found.parts > 1 else ""
     sentences = [f"The evidence {_place(found.outlined, words['object'])}.", f"It takes {percent(found.area)}"]
@@ -63,7 +64,7 @@ def _place(seen: Outlined | None, thing: str) -> str:
         how = "mostly" if seen.inside >= MOSTLY else "partly"
         return f"lies {how} on the {thing} ({share}), {covers}, and goes beyond it {where}"
     if seen.inside >= SLIGHTLY:
-        return f"lies mostly beside the {thing}, {where}, and {share} on it, {covers}"
+        return f"lies mostly beside the {thing}, {where}; {share} is on it, {covers}"
     if seen.away <= NEAR:
         return f"lies just outside the border of the {thing}, {where}"
     return f"lies outside the {thing}, {where}, on average {percent(seen.away)} of the picture's side away"
@@ -78,10 +79,11 @@ def _reach(edges: Sequence[str]) -> str:
     return f" and reaches its {names} edge"
 
 
-def _colour(found: Measures, words: dict[str, str]) -> str:
-    name, seen = colour_name(found.colour), found.outlined
-    if seen is None or not 0 < seen.region_area < 1:
-        return f"Its colour there is {name}."
+def _colour(found: Measures, words: dict) -> str:
+    seen = found.outlined
+    # of an object in a box, or of a whole landscape, the mean colour says nothing
+    if seen is None or not 0 < seen.region_area < 1 or not words["alike"]:
+        return f"Its colour there is {found.colours}."
     to_object, to_rest = distance(found.colour, seen.colour), distance(found.colour, seen.rest_colour)
     if distance(seen.colour, seen.rest_colour) < COLOUR_DIFFERS:
         alike = f"{words['object']} and {words['rest']} hardly differ in colour"
@@ -91,7 +93,7 @@ def _colour(found: Measures, words: dict[str, str]) -> str:
         alike = f"like the {words['object' if to_object < to_rest else 'rest']}"
     further = [*_lightness(found, seen), *_texture(found, seen)]
     than = f", {' and '.join(further)} than the {words['object']} as a whole" if further else ""
-    return f"Its colour there is {name}, {alike}{than}."
+    return f"Its colour there is {found.colours}, {alike}{than}."
 
 
 def _lightness(found: Measures, seen: Outlined) -> list[str]:
@@ -109,7 +111,7 @@ def _texture(found: Measures, seen: Outlined) -> list[str]:
 def _called(kind: str, found: Measures) -> str:
     if kind == "rim":
         return "the dark rim of the picture"
-    return f"a patch of {colour_name(found.patch_colour)} colour beside the lesion"
+    return f"a patch of {found.patch_colours} colour beside the lesion"
 
 
 def _lines(found: Measures) -> list[str]:
