@@ -12,7 +12,7 @@ from review_fixtures import CLASSES, SIZES, SQUASH, failed, picture, record, wri
 from xai_core.files import sha256_of
 from xai_core.language.judge import Answer, Request
 from xai_core.language.schema import block
-from xai_core.runs import Run
+from xai_core.runs import Run, rows
 
 
 def make_run(tmp_path: Path, n: int = 6, *, name: str = "run", broken: int = 0, **more) -> Run:
@@ -47,6 +47,12 @@ class Spy:
     @property
     def ids(self) -> list[str]:
         return sorted(request.sample_id for request in self.asked)
+
+
+def whole_rows(run: Run) -> list[dict]:
+    """Return the rows of a run with all their columns, in record order."""
+    found = run.maps(columns=[*rows.RECORD_COLUMNS, *rows.MAP_COLUMNS])
+    return sorted(found, key=lambda row: row["position"])
 
 
 def flipped(k: int) -> str:

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from language_fixtures import Spy, flipped, make_run
+from language_fixtures import Spy, flipped, make_run, whole_rows
 from PIL import Image
-from review_fixtures import SQUASH, picture, write_run
+from review_fixtures import SQUASH, lime, picture, write_run
 
 from xai_core.errors import BadInput
 from xai_core.files import sealed, sha256_of
@@ -64,13 +64,13 @@ def test_the_label_reaches_no_judge(tmp_path, judge):
     told = []
     for name in ("told", "flipped"):
         run = make_run(tmp_path, 6, name=f"{name}-0")
-        changed = list(run.maps(columns=[*rows.RECORD_COLUMNS, *rows.MAP_COLUMNS]))
+        changed = whole_rows(run)
         if name == "flipped":
             for row in changed:
                 k = row["position"]
                 row.update(label=flipped(k), label_index=1 - k % 2, group="SECRET", metadata='{"diagnosis": "SECRET"}')
                 row.update(split="train", confidence=0.123)
-        run = write_run(tmp_path / name, tmp_path / "data", sorted(changed, key=lambda row: row["position"]))
+        run = write_run(tmp_path / name, tmp_path / "data", changed)
         spy = Spied(judge())
         table = judge_run(run, spy).table()
         told.append(([shown(request) for request in sorted(spy.asked, key=lambda r: r.sample_id)], table))
@@ -129,7 +129,7 @@ def test_nothing_is_asked_twice_and_what_changed_is_asked_anew(tmp_path):
 def test_a_changed_map_or_image_is_asked_anew_and_the_others_are_not(tmp_path):
     run, spy = make_run(tmp_path), Spy()
     folder = judge_run(run, spy).folder
-    maps = sorted(run.maps(columns=[*rows.RECORD_COLUMNS, *rows.MAP_COLUMNS]), key=lambda row: row["position"])
+    maps = whole_rows(run)
     maps[1] |= rows.encode_heatmap(rows.decode_heatmap(maps[1], SQUASH.size) + 1)
     maps[2]["target"] = "benign"
     Image.fromarray(picture((90, 150), 99)).save(tmp_path / "data" / "id003.png")
@@ -142,9 +142,40 @@ def test_a_changed_map_or_image_is_asked_anew_and_the_others_are_not(tmp_path):
     assert sorted(request.sample_id for request in spy.asked[6:]) == ["id001", "id002", "id003"]
 
 
+def test_a_changed_outline_is_measured_anew_and_asked_of_no_model_again(tmp_path):
+    run, spy, measured = make_run(tmp_path), Spy(), Spied(MeasuredJudge())
+    folder = judge_run(run, spy).folder.parent
+    judge_run(run, measured)
+    maps = whole_rows(run)
+    maps[4]["region"] = rows.encode_region(np.eye(*SQUASH.size, dtype=bool))
+    maps[5] |= {"region": None, "annotation": "annotation_outside_crop"}
+    again = write_run(tmp_path / "again", tmp_path / "data", maps)
+    shutil.copytree(folder, again.folder / "judgements")
+    judge_run(again, spy)
+    table = judge_run(again, measured).table()
+    assert len(spy.asked) == 6 and sorted(request.sample_id for request in measured.asked[6:]) == ["id004", "id005"]
+    assert "not in the picture" in table["description"][5]
+
+
+@pytest.mark.parametrize("view", ["masked", "overlay", "region"])
+def test_maps_of_segments_are_shown_in_every_view(tmp_path, view):
+    run = make_run(tmp_path, 3)
+    maps = whole_rows(run)
+    maps = [row | lime(k, SQUASH) for k, row in enumerate(maps)]
+    again = write_run(tmp_path / "lime", tmp_path / "data", maps, method="lime", region_rule="top_segments:5")
+    judge_run(again, spy := Spy(), view=View(view))
+    for request in spy.asked:
+        row, frame = again.map_of(request.sample_id), frame_image(again, request.sample_id)
+        segments = rows.decode_segments(row, SQUASH.size)
+        most, least = np.argmax(row["coefficients"]), np.argmin(row["coefficients"])
+        shown = [np.abs(request.image.astype(int) - frame)[segments == each].mean() for each in (most, least)]
+        # under colours both differ from the frame; else the strongest segment is shown and the weakest is black
+        assert (shown[0] <= 1 and not request.image[segments == least].any()) if view != "overlay" else min(shown) > 10
+
+
 def test_records_with_the_same_picture_and_map_are_asked_once(tmp_path):
     run = make_run(tmp_path, 4)
-    maps = sorted(run.maps(columns=[*rows.RECORD_COLUMNS, *rows.MAP_COLUMNS]), key=lambda row: row["position"])
+    maps = whole_rows(run)
     twin = maps[1] | {"sample_id": "twin", "position": 4}
     again = write_run(tmp_path / "again", tmp_path / "data", [*maps, twin])
     spy = Spy(lambda request: block(request.sample_id, "", 2))
