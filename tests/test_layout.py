@@ -71,6 +71,7 @@ HOMES = {
         "xai_core/report/",
     ),
     "transformers": ("xai_core/language/transformers_judge.py",),
+    "httpx2": ("xai_core/language/openai_judge.py",),
     "matplotlib": ("xai_core/training/", "xai_core/report/"),
 }
 ONE_ADAPTER = ("pytorch_grad_cam", "lime", "captum", "loky")
