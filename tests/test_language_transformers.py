@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,9 @@ def without_a_weight(copy: Path) -> None:
 def test_a_name_that_is_not_kept_here_is_refused_without_network(name, no_network):
     with pytest.raises(BadInput, match="image-text-to-text"):
         judge_of(name)
+
+
+def test_without_the_library_the_command_to_install_it_is_told(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(BadInput, match="pip install -r requirements-language.txt"):
+        judge_of(tmp_path)
