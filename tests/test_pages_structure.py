@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from apptest_fixtures import forget, opened, sound, triggered
+from axe import faults
 from pages_fixtures import drawn, expect, parameters_of, settled
 from structure_fixtures import HOSTILE, OPTIONS, drawn_track
 
@@ -291,3 +292,11 @@ def test_a_track_is_analysed_from_the_page(visit, tracks):
     drawn(page)
     assert (tracks / "fresh" / "structure.json").is_file()
     (tracks / "fresh" / "structure.json").unlink()
+
+
+@pytest.mark.parametrize(("width", "scheme", "sample"), [(1440, "light", {}), (1024, "dark", {"sample": "s0007"})])
+def test_nothing_stands_in_a_readers_way(visit, width, scheme, sample):
+    page = visit("/structure", track="tracks/drawn", width=width, scheme=scheme, **sample)
+    expect(page.locator(f".st-key-{'lessons' if sample else 'prototypes'} .tile").first).to_be_visible()
+    assert not faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

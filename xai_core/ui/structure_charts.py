@@ -49,12 +49,12 @@ def training_curve(structure: Mapping, name: str, learned: Sequence[Sequence[str
         scale=alt.Scale(domain=[FIRST_LEVEL - LEVEL * LEVELS, 1], nice=False),
         axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".0%"),
     )
-    lines = _drawn(alt.Chart(pd.DataFrame(rows)), structure, y, names, "of")
+    lines = _lines(alt.Chart(pd.DataFrame(rows)), structure, y, names)
     marks = alt.Chart(pd.DataFrame(words, columns=["at", "y", "text"])).mark_text(
         fontSize=11, color="currentColor", limit=900 / max(len(learned), 1)
     )
     texts = marks.encode(x=_x(structure, "at"), y="y:Q", text="text:N", tooltip=alt.Tooltip("text:N", title="Learned"))
-    return (_bands(structure) + lines + texts).properties(height=380)
+    return alt.layer(*_bands(structure), lines, texts).properties(height=380)
 
 
 def evolution(structure: Mapping, rows: Sequence[Mapping], title: str) -> alt.LayerChart:
@@ -79,11 +79,11 @@ def evolution(structure: Mapping, rows: Sequence[Mapping], title: str) -> alt.La
     y = alt.Y("value:Q", title=title, axis=alt.Axis(format="+.2f"), scale=alt.Scale(nice=True, padding=10))
     zero = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=GREY).encode(y="value:Q")
     chart = alt.Chart(table)
-    colour = alt.Color("of:N", scale=_colours(names), legend=_legend())
-    interval = chart.mark_rule(strokeWidth=2, opacity=0.6).encode(
-        x=_x(structure, "at"), y="low:Q", y2="high:Q", color=colour
-    )
-    return (_bands(structure) + zero + interval + _drawn(chart, structure, y, names, "of")).properties(height=260)
+    layers = [*_bands(structure), zero]
+    if table["low"].notna().any():
+        rule = chart.mark_rule(strokeWidth=2, opacity=0.6)
+        layers.append(rule.encode(x=_x(structure, "at"), y="low:Q", y2="high:Q", color=_colour(names)))
+    return alt.layer(*layers, _lines(chart, structure, y, names)).properties(height=260)
 
 
 def _curves(structure: Mapping, row: Mapping, name: str) -> dict[str, float | None]:
@@ -99,30 +99,28 @@ def _curves(structure: Mapping, row: Mapping, name: str) -> dict[str, float | No
     }
 
 
-def _drawn(chart: alt.Chart, structure: Mapping, y: alt.Y, names: list[str], field: str) -> alt.Chart:
+def _lines(chart: alt.Chart, structure: Mapping, y: alt.Y, names: list[str]) -> alt.Chart:
     import altair as alt
 
     scale = alt.Scale(domain=names, range=[DASHES[k % len(DASHES)] for k in range(len(names))])
-    tips = [alt.Tooltip("step:N"), alt.Tooltip(f"{field}:N", title="of"), alt.Tooltip("value:Q", format=".3f")]
+    tips = [alt.Tooltip("step:N"), alt.Tooltip("of:N"), alt.Tooltip("value:Q", format=".3f")]
     return chart.mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=2.2).encode(
         x=_x(structure, "at"),
         y=y,
-        color=alt.Color(f"{field}:N", scale=_colours(names), legend=_legend()),
-        strokeDash=alt.StrokeDash(f"{field}:N", scale=scale, legend=None),
+        color=_colour(names),
+        strokeDash=alt.StrokeDash("of:N", scale=scale, legend=None),
         tooltip=tips,
     )
 
 
-def _colours(names: list[str]) -> alt.Scale:
+def _colour(names: list[str]) -> alt.Color:
     import altair as alt
 
-    return alt.Scale(domain=names, range=[COLOURS[k % len(COLOURS)] for k in range(len(names))])
-
-
-def _legend() -> alt.Legend:
-    import altair as alt
-
-    return alt.Legend(orient="top", title=None, labelLimit=300, columns=8, symbolType="circle", symbolStrokeWidth=0)
+    scale = alt.Scale(domain=names, range=[COLOURS[k % len(COLOURS)] for k in range(len(names))])
+    look = {"symbolType": "circle", "symbolStrokeWidth": 0, "symbolOpacity": 1}
+    return alt.Color(
+        "of:N", scale=scale, legend=alt.Legend(orient="top", title=None, labelLimit=300, columns=8, **look)
+    )
 
 
 def _x(structure: Mapping, field: str) -> alt.X:
@@ -138,8 +136,11 @@ def _x(structure: Mapping, field: str) -> alt.X:
     )
 
 
-def _bands(structure: Mapping) -> alt.Chart:
-    """Return a grey band over each step that is not analysed."""
+def _bands(structure: Mapping) -> list[alt.Chart]:
+    """Return the layer of grey bands over the steps that are not analysed; none where all are.
+
+    A layer without marks would be a picture without a name to those who hear the page.
+    """
     import altair as alt
     import pandas as pd
 
@@ -148,5 +149,7 @@ def _bands(structure: Mapping) -> alt.Chart:
         for place, step in enumerate(structure["steps"])
         if step["skipped"]
     ]
-    bands = alt.Chart(pd.DataFrame(skipped, columns=["at", "end", "why"])).mark_rect(color=GREY, opacity=0.13)
-    return bands.encode(x=_x(structure, "at"), x2="end:Q", tooltip=alt.Tooltip("why:N", title=None))
+    if not skipped:
+        return []
+    bands = alt.Chart(pd.DataFrame(skipped)).mark_rect(color=GREY, opacity=0.13)
+    return [bands.encode(x=_x(structure, "at"), x2="end:Q", tooltip=alt.Tooltip("why:N", title=None))]

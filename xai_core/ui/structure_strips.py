@@ -11,7 +11,7 @@ from xai_core.i2x.patches import spread
 from xai_core.ui import components
 from xai_core.ui.structure_data import Shown, maps_over_time, picture_of
 
-OWN, OTHERS = 5, 3
+OWN, OTHERS = 6, 3
 SAMPLE = "sample"
 
 

@@ -115,7 +115,7 @@ def _example(shown: Shown) -> tuple[int, int]:
     found = [
         (*_density(shown, role["prototype"], label), role["prototype"], label)
         for label, entry in enumerate(shown.structure["classes"])
-        for role in entry["shared"] + entry["specialised"] + entry["supporting"]
+        for role in entry["shared"] or entry["specialised"] or entry["supporting"]
     ]
     if found:
         return max(found)[2:]

@@ -64,6 +64,7 @@ function move(view, event) {
 
 function drawRow(data, row, place) {
   const section = element("section", "row");
+  section.setAttribute("aria-label", [row.title, row.badge].filter(Boolean).join(", "));
   const heading = element("div", "heading");
   heading.append(element("span", "title", row.title));
   if (row.badge) {
