@@ -13,7 +13,7 @@ from xai_core.errors import BadInput
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return open_dataset(f"strokes:{tmp_path_factory.mktemp('strokes') / 'set'}?n=96&seed=5")
+    return open_dataset(f"strokes:{tmp_path_factory.mktemp('strokes') / 'set'}?n=120&seed=5")
 
 
 def names_in(sample) -> set[str]:
@@ -28,8 +28,7 @@ def test_there_is_ink_in_the_boxes_and_noise_elsewhere(drawn):
             xmin, ymin, xmax, ymax = strokes.box_of(sample, name)
             assert free[ymin:ymax, xmin:xmax].all(), "two strokes on one place"
             free[ymin:ymax, xmin:xmax] = False
-            least = strokes.FAINT / 2 if name in strokes.FAINT_STROKES else strokes.INK / 2
-            assert (grey[ymin:ymax, xmin:xmax] > least).sum() > 15
+            assert (grey[ymin:ymax, xmin:xmax] > strokes.FAINT.get(name, strokes.INK) / 2).sum() > 15
         assert abs(grey[free].mean()) < 1 and np.abs(grey[free]).max() < 6 * strokes.NOISE
 
 
@@ -47,7 +46,7 @@ def test_each_class_has_its_strokes_and_the_pair_shares_one(drawn):
 def test_the_idle_stroke_and_the_splits_owe_nothing_to_the_rest(drawn):
     kinds = Counter((s.split, s.label, strokes.IDLE in names_in(s)) for s in drawn.samples)
     for split, each in (("train", 8), ("validation", 2), ("test", 2)):
-        assert [kinds[split, label, idle] for label in range(4) for idle in (False, True)] == [each] * 8
+        assert [kinds[split, label, idle] for label in range(5) for idle in (False, True)] == [each] * 10
     halves = Counter((frozenset(names_in(s)), s.split) for s in drawn.samples if drawn.class_names[s.label] == "D")
     assert len(halves) == 4 * 3, "slash and post, with and without the corner, in every split"
 
@@ -63,8 +62,8 @@ def test_the_region_is_the_strokes_that_speak_for_the_class(drawn):
 
 
 def test_a_seed_makes_the_same_files_and_another_seed_others(drawn, tmp_path):
-    again = open_dataset(f"strokes:{tmp_path / 'again'}?n=96&seed=5")
-    other = open_dataset(f"strokes:{tmp_path / 'other'}?n=96&seed=6")
+    again = open_dataset(f"strokes:{tmp_path / 'again'}?n=120&seed=5")
+    other = open_dataset(f"strokes:{tmp_path / 'other'}?n=120&seed=6")
     assert [s.image.read_bytes() for s in again.samples] == [s.image.read_bytes() for s in drawn.samples]
     assert all(a.image.read_bytes() != b.image.read_bytes() for a, b in zip(again.samples, other.samples, strict=True))
 
@@ -76,7 +75,7 @@ def test_a_folder_is_drawn_once_and_refused_for_anything_else(drawn, tmp_path):
     with pytest.raises(BadInput, match="drawn with seed=5"):
         open_dataset(f"strokes:{drawn.root}?seed=6")
     (tmp_path / "notes.txt").write_text("mine")
-    for spec, expected in ((f"{tmp_path}", "a new folder"), (f"{tmp_path / 'few'}?n=95", "96 pictures or more")):
+    for spec, expected in ((f"{tmp_path}", "a new folder"), (f"{tmp_path / 'few'}?n=119", "120 pictures or more")):
         with pytest.raises(BadInput, match=expected):
             open_dataset(f"strokes:{spec}")
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]

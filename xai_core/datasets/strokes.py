@@ -1,13 +1,13 @@
 """A small drawn set whose every part is known: classes made of strokes, one stroke shared by two of them.
 
-It plants a truth for methods that name the parts a network goes by (I2X, METHODS 2). A picture is 40 x 56 pixels of
-grey noise, in four fields of 20 x 28; each stroke of a sample lies in a field of its own, drawn by lot, moved by lot
+It plants a truth for methods that name the parts a network goes by (I2X, METHODS 2). A picture is 36 x 48 pixels of
+grey noise, in four fields of 18 x 24; each stroke of a sample lies in a field of its own, drawn by lot, moved by lot
 within it. `STROKES` says which strokes a class has:
 
-- A and B share the ``ring``, in all their samples; only a faint mark tells them apart, ``tick`` or ``hook``, which a
-  network learns late: until then the ring speaks for whichever of the two it happens to lean to;
+- A and B share the ``ring``; a faint mark tells them apart, the ``tick`` of A and the ``hook`` of B;
 - C has the ``cross`` in all samples;
 - D has the ``bar`` in all samples, and the ``slash`` in one half of them, the ``post`` in the other;
+- E has no stroke of its own: what a network goes by where it sees none, the ground, is E's;
 - the ``corner`` is in half of all samples of every class and says nothing.
 
 ``strokes:FOLDER`` draws the set into the folder the first time, and reads it from then on. A column for each stroke
@@ -32,23 +32,23 @@ from xai_core.errors import BadInput
 from xai_core.files import read_json, write_json
 from xai_core.types import DataSet, Sample
 
-SIZE, FIELDS = (40, 56), (2, 2)
+SIZE, FIELDS = (36, 48), (2, 2)
 SIDE, WIDTH = 14, 2.4
 """Side of a stroke's box and width of its line, in pixels."""
 
 BACKGROUND, NOISE = 70.0, 7.0
-INK, FAINT = 130.0, 45.0
-"""What a stroke adds to the background's grey level, and what a faint one adds."""
+INK, FAINT = 130.0, {"tick": 45.0, "hook": 45.0}
+"""What a stroke adds to the background's grey level, and what the faint ones add."""
 
 STROKES = {
     "A": (("ring",), ("tick",)),
     "B": (("ring",), ("hook",)),
     "C": (("cross",),),
     "D": (("bar",), ("slash", "post")),
+    "E": (),
 }
 """Class -> its groups of strokes: a sample has one stroke of each group, a different one in turn."""
 
-FAINT_STROKES = ("tick", "hook")
 IDLE = "corner"
 """The stroke that says nothing."""
 
@@ -66,11 +66,13 @@ _LINES: Mapping[str, tuple] = {
 }
 NAMES = tuple(_LINES)
 
-N, SEED = 480, 0
-TABLE, ABOUT = "samples.csv", "about.json"
-PERIOD = 16
-"""After so many samples classes and strokes repeat; the splits take them by periods, so each has everything alike."""
+N, SEED = 360, 0
+PAIR = ("A", "B")
+TURNS = 4
+"""After so many samples of every class all that a class has occurred alike; the splits take them by turns."""
+
 _SPLITS = ("train", "train", "train", "train", "validation", "test")
+TABLE, ABOUT = "samples.csv", "about.json"
 _OPTIONS = {"n": f"how many pictures to draw, {N} where it is left out", "seed": f"decides them all; {SEED}"}
 
 
@@ -80,7 +82,7 @@ def read(path: Path, options: Mapping[str, str]) -> DataSet:
     Raises
     ------
     BadInput
-        Where the folder holds something else, or a set of another `n` or `seed` than the options ask for.
+        Where the folder holds something else, or a set that was drawn with other options.
     """
     asked = {name: _whole(name, text) for name, text in options.items()}
     if not (path / ABOUT).is_file():
@@ -103,10 +105,10 @@ def write(folder: Path, n: int = N, seed: int = SEED) -> Path:
     Raises
     ------
     BadInput
-        Where `n` is below a period for each split, or the folder holds something.
+        Where `n` leaves a split without some kind of sample, or the folder holds something.
     """
     folder = Path(folder)
-    if n < (least := PERIOD * len(_SPLITS)):
+    if n < (least := len(STROKES) * TURNS * len(_SPLITS)):
         raise BadInput(where="n", expected=f"{least} pictures or more", found=str(n), remedy="ask for more")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(where=folder, expected="a new folder", found="something there", remedy="name another folder")
@@ -127,18 +129,19 @@ def write(folder: Path, n: int = N, seed: int = SEED) -> Path:
     return folder / TABLE
 
 
-def strokes_of(index: int) -> tuple[str, tuple[str, ...]]:
-    """Return (class, strokes) of sample `index`: classes take turns, then the strokes of a group, then the idle one."""
+def kind(index: int) -> tuple[str, tuple[str, ...], str]:
+    """Return class, strokes and split of a sample: classes take turns, then a group's strokes, then the idle one."""
     turn, k = divmod(index, len(STROKES))
     label = tuple(STROKES)[k]
     own = tuple(group[turn % len(group)] for group in STROKES[label])
-    return label, own + ((IDLE,) if turn // 2 % 2 else ())
+    idle = (IDLE,) if turn // 2 % 2 else ()
+    return label, own + idle, _SPLITS[turn // TURNS % len(_SPLITS)]
 
 
 def draw(index: int, seed: int) -> tuple[np.ndarray, dict[str, tuple[int, int, int, int]]]:
     """Return a sample's picture, (H, W) uint8, and where its strokes lie: name -> (xmin, ymin, xmax, ymax)."""
+    strokes = kind(index)[1]
     rng = np.random.default_rng((seed, index))
-    strokes = strokes_of(index)[1]
     height, width = (side // fields for side, fields in zip(SIZE, FIELDS, strict=True))
     picture = BACKGROUND + NOISE * rng.standard_normal(SIZE)
     places = {}
@@ -147,8 +150,8 @@ def draw(index: int, seed: int) -> tuple[np.ndarray, dict[str, tuple[int, int, i
         ymin = row * height + int(rng.integers(1, height - SIDE))
         xmin = column * width + int(rng.integers(1, width - SIDE))
         places[name] = (xmin, ymin, xmin + SIDE, ymin + SIDE)
-        ink = FAINT if name in FAINT_STROKES else INK
-        picture[ymin : ymin + SIDE, xmin : xmin + SIDE] += ink * rng.uniform(0.9, 1.1) * _cover(name)
+        ink = FAINT.get(name, INK) * rng.uniform(0.9, 1.1)
+        picture[ymin : ymin + SIDE, xmin : xmin + SIDE] += ink * _cover(name)
     return np.clip(np.round(picture), 0, 255).astype(np.uint8), places
 
 
@@ -176,13 +179,14 @@ def _write_sample(folder: Path, index: int, seed: int) -> dict[str, str]:
     from PIL import Image
 
     picture, places = draw(index, seed)
+    label, _, split = kind(index)
     image = f"images/s{index:05d}.png"
     Image.fromarray(picture).save(folder / image)
     texts = {name: " ".join(map(str, box)) for name, box in places.items()}
     return {
         "image": image,
-        "label": strokes_of(index)[0],
-        "split": _SPLITS[index // PERIOD % len(_SPLITS)],
+        "label": label,
+        "split": split,
         "boxes": "; ".join(text for name, text in texts.items() if name != IDLE),
         **{name: texts.get(name, "") for name in NAMES},
     }
