@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -232,6 +234,26 @@ def test_what_was_answered_before_a_failure_is_kept(tmp_path, concurrency):
     found = judge_run(run, spy, resume=True)
     assert found.manifest["counts"]["scored"] == 12 and 2 <= len(spy.asked) - asked < 12
     assert found.table()["description"].tolist() == [f"saw id{k:03d}" for k in range(12)]
+
+
+def test_what_is_on_its_way_when_a_call_fails_is_waited_for_and_kept(tmp_path):
+    run, failed = make_run(tmp_path, 4), threading.Event()
+
+    def says(request):
+        if request.sample_id == "id001":
+            failed.set()
+            raise BadInput(where="server", expected="a key", found="none", remedy="set one")
+        assert failed.wait(20)
+        time.sleep(0.1)  # most likely the failure has been seen by then; what is asserted holds in any case
+        return by_name(request)
+
+    spy = Spy(says)
+    spy.batch = 1
+    with pytest.raises(BadInput, match="a key"):
+        judge_run(run, spy, concurrency=4)
+    spy._says = by_name
+    judge_run(run, spy, resume=True)
+    assert [request.sample_id for request in spy.asked[4:]] == ["id001"]
 
 
 def test_an_image_that_is_gone_or_changed_is_told_and_judged_when_it_is_back(tmp_path):

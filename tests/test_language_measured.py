@@ -195,6 +195,12 @@ def test_hairs_are_told_and_do_not_count():
     assert "Dark lines such as hairs" in described and reached == 1
     assert found.artefact_areas["line"] == pytest.approx(7 * 2 * 50 / image[..., 0].size, rel=0.3)
     assert "Dark lines" not in judged(spot(20, 35, 12), image=image)[1]
+    assert "Dark lines" not in judged(np.ones(SIZE, bool), image=image)[1]
+    image = skin()
+    for start in range(5, 150, 9):
+        image[5:115, start : start + 2] = 40
+    found, described, *_ = judged(spot(100, 35, 18), image=image)
+    assert found.artefacts["line"] > 0.1 and "Dark lines" not in described, "no more there than all over"
 
 
 @pytest.mark.parametrize(
