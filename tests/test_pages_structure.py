@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from apptest_fixtures import forget, opened, sound, triggered
 from axe import faults
-from pages_fixtures import drawn, expect, parameters_of, settled
+from pages_fixtures import drawn, expect, parameters_of
 from structure_fixtures import HOSTILE, OPTIONS, drawn_track
 
 from xai_core.files import read_json
@@ -236,16 +236,14 @@ def test_a_picture_leads_to_its_reasons_and_back(visit):
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(f"{name} · label")).to_be_visible()
     expect(dialog.locator(".st-key-sample_maps .tile")).to_have_count(7)
-    settled(page)
-    assert parameters_of(page)["sample"] == [name]
+    page.wait_for_url(lambda url: url.endswith(f"sample={name}"))
     witness = dialog.locator(f".st-key-lessons button.tile:not([data-id={name}])").first
     other = witness.get_attribute("data-id")
     witness.click()
     expect(dialog.get_by_text(f"{other} · label")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    settled(page)
-    assert "sample" not in parameters_of(page)
+    page.wait_for_url(lambda url: "sample" not in url)
 
 
 def test_url_restores_the_page(visit):

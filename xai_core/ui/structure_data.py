@@ -15,11 +15,12 @@ from xai_core.files import is_sealed, read_json
 from xai_core.i2x import changes, patches, roles
 from xai_core.i2x.evidence import Evidence, evidence_of
 from xai_core.i2x.patches import Picture
-from xai_core.i2x.store import MANIFEST, Track, open_track
+from xai_core.i2x.store import MANIFEST, Track, intensity, open_track
 from xai_core.i2x.structure import FILE, FORMAT
 from xai_core.i2x.why import why_of
 
 HOME = Path("tracks")
+SOME = 4000
 ROLES = {"shared": "shared", "specialised": "specialised", "supporting": "supporting"}
 
 
@@ -88,9 +89,11 @@ class Shown:
         return self.track.probabilities(self.track.steps[-1])
 
     @cached_property
-    def intensity(self) -> np.ndarray:
-        """Return (N, K) float32: the intensity of each prototype at the end of the training."""
-        return self.track.intensity(self.track.steps[-1])
+    def some_intensity(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of at most `SOME` samples, (n,), and the final intensity of each prototype in them, (n, K)."""
+        rows = patches.spread(np.arange(len(self.track)), SOME)
+        heatmaps = self.track.heatmaps(self.track.steps[-1])[rows]
+        return rows, intensity(heatmaps, self.places[rows], self.track.prototypes)
 
     def row_of(self, sample_id: str) -> int | None:
         """Return the row of a sample; None where the track has none of that name."""

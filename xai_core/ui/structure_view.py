@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from xai_core import jobs
 from xai_core.i2x.options import Options
-from xai_core.i2x.patches import spread
 from xai_core.i2x.store import Track
 from xai_core.ui import components, state, structure_data
 from xai_core.ui.job_card import job_card
 from xai_core.ui.page import escaped
 from xai_core.ui.structure_data import Shown
 from xai_core.ui.structure_strips import carriers, open_sample
-
-EXAMPLES = 200
 
 
 def choose_track() -> Track | None:
@@ -124,6 +120,9 @@ def _example(shown: Shown) -> tuple[int, int]:
 
 
 def _density(shown: Shown, prototype: int, label: int) -> tuple[bool, float]:
-    rows = np.flatnonzero(shown.carried[:, prototype] & (shown.labels == label))
-    few = spread(rows, EXAMPLES)
-    return bool(shown.share[few, prototype].mean() <= 1 / 3), float(shown.intensity[few, prototype].mean())
+    """Return whether a prototype is no more than a third of a class's carriers, and its mean intensity in them."""
+    rows, intensity = shown.some_intensity
+    own = shown.carried[rows, prototype] & (shown.labels[rows] == label)
+    if not own.any():
+        return False, 0.0
+    return bool(shown.share[rows[own], prototype].mean() <= 1 / 3), float(intensity[own, prototype].mean())
