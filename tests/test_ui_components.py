@@ -515,7 +515,7 @@ def pixels(page, number: int) -> np.ndarray:
 
 def colours(scale: str, shares: np.ndarray) -> np.ndarray:
     """Return the colours of shares in [0, 1], read from the component's own stops."""
-    source = (COMPONENTS / "viewer/main.js").read_text()
+    source = (COMPONENTS / "shared/main.js").read_text()
     stops = re.findall(r'"#(\w{6})"', re.search(rf"const {scale} = \[(.*?)\]", source, re.DOTALL)[1])
     table = np.array([[int(stop[k : k + 2], 16) for k in (0, 2, 4)] for stop in stops], float)
     places = np.linspace(0, 1, len(stops))
