@@ -100,6 +100,23 @@ def test_verify_finds_a_flipped_bit_anywhere(tmp_path):
     assert run.verify() == []
 
 
+def test_a_flipped_bit_is_refused_and_gives_no_other_figure(tmp_path):
+    run = write(tmp_path / "r", range(4), 2).finish()
+    reads = {"records.parquet": lambda: open_run(run.folder).records()}
+    reads |= {entry["file"]: lambda: list(open_run(run.folder).maps()) for entry in run.manifest["parts"]}
+    for name, read in reads.items():
+        file = run.folder / name
+        original = file.read_bytes()
+        assert len(read()) == 4
+        for place in range(8, len(original), 97):
+            flipped = bytearray(original)
+            flipped[place] ^= 4
+            file.write_bytes(flipped)
+            with pytest.raises(BadInput, match=r"expected the bytes that run.json names.*--resume"):
+                read()
+        file.write_bytes(original)
+
+
 def test_refusals_are_one_line_and_name_what_differs(tmp_path):
     write(tmp_path / "r", range(2), 2)
     with pytest.raises(BadInput, match="--resume"):

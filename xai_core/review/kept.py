@@ -155,7 +155,7 @@ def rows_of(run: Run, places: Sequence[Place], columns: Sequence[str]) -> Iterat
     import pyarrow.parquet as pq
 
     for part, in_part in groupby(places, key=lambda place: place.part):
-        path = run.folder / run.manifest["parts"][part]["file"]
+        path = run.intact(run.manifest["parts"][part])
         for group, in_group in groupby(in_part, key=lambda place: place.row_group):
             with readable(path), pq.ParquetFile(path) as file:
                 table = file.read_row_group(group, columns=list(columns))

@@ -42,6 +42,16 @@ def readable(file: Path) -> Iterator[None]:
         ) from error
 
 
+def changed(file: Path) -> BadInput:
+    """Return the error for a file whose bytes are not those that the run's manifest names."""
+    return BadInput(
+        where=file,
+        expected="the bytes that run.json names",
+        found="others: the file was changed or damaged",
+        remedy="restore it, or `explain --resume` with the run's settings makes it anew",
+    )
+
+
 def check_same_settings(folder: Path, stored: dict, asked: dict) -> None:
     """Raise BadInput where a run was begun with other settings, naming what differs."""
     # how the classifier and the data's folder are spelled decides nothing: their digest and the samples' ids do

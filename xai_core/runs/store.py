@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 from xai_core.errors import BadInput
 from xai_core.files import read_json, sha256_of, write_atomic, write_json
 from xai_core.runs import rows
-from xai_core.runs.refusals import check_empty, check_same_settings, no_run, readable
+from xai_core.runs.refusals import changed, check_empty, check_same_settings, no_run, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,8 +158,9 @@ class Run:
         """Return the record columns, a row for each sample in data set order."""
         import pandas as pd
 
-        with readable(self.folder / "records.parquet"):
-            return pd.read_parquet(self.folder / "records.parquet", columns=columns)
+        file = self.intact(self.manifest["records"])
+        with readable(file):
+            return pd.read_parquet(file, columns=columns)
 
     def probabilities(self) -> np.ndarray:
         """Return (N, C) float32 probabilities in record order; NaN rows for records with an error."""
@@ -175,8 +176,9 @@ class Run:
         wanted = None if sample_ids is None else list(sample_ids)
         columns = ["sample_id", "status", "annotation", *(columns or rows.MAP_COLUMNS)]
         for part in self.manifest["parts"]:
-            with readable(self.folder / part["file"]):
-                batches = list(pq.ParquetFile(self.folder / part["file"]).iter_batches(batch_size=64, columns=columns))
+            file = self.intact(part)
+            with readable(file):
+                batches = list(pq.ParquetFile(file).iter_batches(batch_size=64, columns=columns))
             for batch in batches:
                 if wanted is not None:
                     batch = batch.filter(pc.is_in(batch["sample_id"], value_set=_strings(wanted)))
@@ -199,6 +201,24 @@ class Run:
             remedy="records.parquet lists the ids",
         )
 
+    def intact(self, entry: dict) -> Path:
+        """Return the file that an entry of the manifest names, after finding its bytes to be those that were written.
+
+        A flipped bit seldom breaks a Parquet file: it gives another figure. A file is read for this once, until it
+        changes.
+
+        Raises
+        ------
+        BadInput
+            Where the file is gone or its bytes are others.
+        """
+        file = self.folder / entry["file"]
+        with readable(file):
+            now = file.stat()
+            if _sha256_at(file.resolve(), now.st_ino, now.st_size, now.st_mtime_ns) != entry["sha256"]:
+                raise changed(file)
+        return file
+
     def verify(self) -> list[str]:
         """Return a line for each file whose bytes are not those the manifest names; empty where all is well."""
         named = [*self.manifest["parts"], self.manifest["records"]]
@@ -214,6 +234,11 @@ class Run:
 def open_run(folder: str | Path) -> Run:
     """Return the finished run in a folder; raises BadInput where there is none."""
     return Run(Path(folder))
+
+
+@lru_cache(maxsize=65_536)
+def _sha256_at(file: Path, inode: int, size: int, changed_at: int) -> str:
+    return sha256_of(file)
 
 
 def content_digest(files: Iterable[Path]) -> str:
