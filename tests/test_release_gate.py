@@ -260,7 +260,10 @@ def test_an_empty_review_set(good, items):
 
 def test_an_item_that_is_not_in_the_run(tmp_path, items):
     gone = place_of(items)
-    has(gate(without(tmp_path / "run", gone), items, policy()), f"candidate: id{gone:03d}: not in the run")
+    result = gate(without(tmp_path / "run", gone), items, policy())
+    has(result, f"candidate: id{gone:03d}: not in the run")
+    empty = rule(result, "share of items with an empty explanation")
+    assert empty["passed"] is None and "items are not in the run" in empty["message"]
 
 
 def test_a_changed_mask_and_a_changed_image(tmp_path, good, items):

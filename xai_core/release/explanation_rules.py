@@ -90,7 +90,7 @@ def undefined_rule(policy: Policy, candidate: Side, review_set: ReviewSet) -> Ou
         "point",
         at_most=True,
     )
-    return closed(found, missing_of(ids, candidate.gone), ids, -empty.astype(float), 0.0)
+    return closed(found, missing_of(ids, candidate.absent(ids)), ids, -empty.astype(float), 0.0)
 
 
 def people_rule(

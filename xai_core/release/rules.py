@@ -113,6 +113,13 @@ class Side:
             return np.zeros(len(ids), bool)
         return (self.table["explanation_coverage_undefined"].reindex(ids) == EMPTY).to_numpy()
 
+    def absent(self, ids: Sequence[str]) -> str:
+        """Return which items the run does not hold, '' where it holds all."""
+        if self.gone:
+            return self.gone
+        lost = [i for i in ids if i not in self.table.index]
+        return f"{self.role}: {len(lost)} of {len(ids)} items are not in the run, {lost[0]} the first" if lost else ""
+
     def uncomputed(self, ids: Sequence[str], rule: ExplanationRule) -> str:
         """Return why the rule's score cannot be had on some items, '' where it can: an empty explanation is a score."""
         if self.gone:
