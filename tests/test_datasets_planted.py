@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,16 @@ def test_what_cannot_be_planted_is_refused(plain, tmp_path):
     with pytest.raises(BadInput, match="a new folder"):
         planted.write(plain, tmp_path / "full")
     assert [p.name for p in tmp_path.iterdir()] == ["full"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(plain, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(planted.shutil, "copyfile", full)
+    with pytest.raises(BadInput, match="disk with room; found No space left on device; free some space"):
+        planted.write(plain, tmp_path / "set")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_prints_what_names_the_copy(plain, tmp_path, capsys):

@@ -96,6 +96,13 @@ def write(
         if out.exists():
             out.rmdir()
         fresh.replace(out)
+    except OSError as error:
+        raise BadInput(
+            where=out,
+            expected="a folder that can be written and a disk with room",
+            found=error.strerror or str(error),
+            remedy="free some space or name another folder; nothing was left there",
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return spec_of(dataset, out)
