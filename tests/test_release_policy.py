@@ -85,6 +85,19 @@ def test_a_mistake_is_named_by_its_key(tmp_path, text, key):
     assert error.value.where == f"{tmp_path / 'policy.toml'}, {key}"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST.replace('name = "x"', ""), "found nothing: add it"),
+        (LEAST.replace(METRIC, ""), r"found nothing: add one or more \[\[metric\]\] rules"),
+        (LEAST.replace("[[metric]]", "[metric]"), r"write \[\[metric\]\], with two brackets"),
+    ],
+)
+def test_what_is_lacking_is_said_as_a_file_spells_it(tmp_path, text, said):
+    with pytest.raises(BadInput, match=said):
+        read(tmp_path, text)
+
+
 def test_a_file_that_is_no_toml_and_one_that_is_absent(tmp_path):
     with pytest.raises(BadInput, match="a policy in TOML.*line 1"):
         read(tmp_path, "name = x")

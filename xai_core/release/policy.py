@@ -223,6 +223,11 @@ def read(file: str | Path) -> Policy:
 
 def _said(error: dict) -> str:
     """Return what pydantic says of a value, and the value where it is short."""
+    table = f"[[{error['loc'][0]}]]" if error["loc"] in (("metric",), ("explanation",)) else ""
+    if error["type"] == "missing":
+        return f"nothing: add one or more {table} rules" if table else "nothing: add it"
+    if table and error["type"] == "list_type":
+        return f"no list of rules: write {table}, with two brackets"
     message = error["msg"].removeprefix("Value error, ")
     given = error["input"]
     return f"{given!r}: {message}" if isinstance(given, str | int | float) else message
