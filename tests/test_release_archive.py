@@ -589,6 +589,10 @@ def test_the_command_does_all_of_it(tmp_path, capsys):
     folder[1] = tmp_path / "second"
     assert "2 entries taken" in say("import", tmp_path / "a.tar")
     assert "expected the key of one entry" in say("show", "ffffffff", code=2)
+    folder[1] = tmp_path / "nowhere"
+    assert "nothing was verified; name its folder by --archive" in say("verify", code=2)
+    say("add", tmp_path / "run", "--note", "a long\nnote " * 99)
+    assert len(say("list").splitlines()) == 2 and max(map(len, say("list").splitlines())) < 250
 
 
 def test_times_of_writing_are_the_only_thing_that_two_archives_of_one_content_differ_in(tmp_path):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from xai_core.cli.output import number, print_json, table
+from xai_core.errors import BadInput
 
 if TYPE_CHECKING:
     from xai_core.release.archive import Archive, Entry
 
 _DIGITS = 12
 _MOST = 10
+_NOTE = 60
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +75,8 @@ def _list(archive: Archive, options: argparse.Namespace) -> int:
 def _row(entry: Entry) -> tuple[str, ...]:
     about = entry.about
     what = " ".join(str(about.get(name) or "") for name in ("classifier", "method", "target", "dataset", "split"))
-    return entry.key[:_DIGITS], entry.at[:16], entry.kind, what.strip(), about.get("gate") or "-", entry.note or "-"
+    note = shorten(entry.note, _NOTE, placeholder=" ...") or "-"
+    return entry.key[:_DIGITS], entry.at[:16], entry.kind, what.strip(), about.get("gate") or "-", note
 
 
 def _show(archive: Archive, options: argparse.Namespace) -> int:
@@ -113,6 +117,15 @@ def _moved(row: dict) -> tuple[str, ...]:
 
 
 def _verify(archive: Archive, options: argparse.Namespace) -> int:
+    from xai_core.release.journal import FILE
+
+    if not (archive.folder / FILE).exists() and not any(archive.folder.glob("objects/*/*")):
+        raise BadInput(
+            where=archive.folder,
+            expected="an archive",
+            found="none there: nothing was verified",
+            remedy="name its folder by --archive",
+        )
     problems = archive.verify()
     unnamed = [] if problems else archive.unnamed()
     if options.json:
