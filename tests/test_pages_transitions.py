@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from apptest_fixtures import count_of, forget, opened, sound, triggered
 from pages_fixtures import SAMPLE, records
+from review_fixtures import failed, write_run
 
+from xai_core.files import read_json, sha256_of, write_json
 from xai_core.runs import open_run
 from xai_core.scores.patterns import PATTERNS
 
@@ -36,6 +38,9 @@ def scaled(tmp_path) -> str:
     table = pd.read_parquet(folder / "records.parquet")
     rest = [name for name in table if name.startswith("meta_") and name != "meta_age"]
     table.assign(meta_age=table["meta_age"] + 200).drop(columns=rest).to_parquet(folder / "records.parquet")
+    manifest = read_json(folder / "run.json")
+    manifest["records"]["sha256"] = sha256_of(folder / "records.parquet")
+    write_json(folder / "run.json", manifest)
     return "runs/older"
 
 
@@ -47,6 +52,14 @@ def open_patterns(test) -> None:
     """Open the menu of the patterns, whose buttons are drawn only then."""
     test.session_state["patterns"] = True
     sound(test.run())
+
+
+def test_a_run_without_one_answer_is_shown(tmp_path):
+    write_run(
+        tmp_path / "runs" / "none", tmp_path / "data", [failed(0), failed(1)], split="test", dataset="table:x.csv"
+    )
+    test = opened(run="runs/none")
+    assert count_of(test) == 2
 
 
 def test_another_target_keeps_the_filters_and_the_order():

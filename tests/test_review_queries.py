@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from review_fixtures import SQUASH, failed, record, write_run
 
 from xai_core.review.leads import leads, missed
 from xai_core.review.linked import Bins, bins_of, counts, levels, matrix, undefined
@@ -169,6 +170,22 @@ def test_the_missed_melanomas_are_where_the_first_sentence_points():
     assert len(table) == first.count == 8
     assert set(table["label"]) == {"malignant"} and set(table["called"]) == {"benign"}
     assert table["explanation_coverage"].is_monotonic_increasing
+
+
+def test_unreadable_images_come_first_and_count_as_no_call(tmp_path):
+    records = [record(k, (90, 150), SQUASH) for k in range(6)]
+    records += [failed(k, label="malignant", label_index=1) for k in range(6, 9)]
+    run = write_run(tmp_path / "run", tmp_path / "data", records)
+    found = Records(join(run))
+    first, *others = leads(found, most=9)
+    assert first.sentence.startswith("3 of 9 images could not be read") and first.count == 3
+    assert set(Selection(found, first.query).order()) == {6, 7, 8}
+    answered = found.table["called"].notna()
+    positives = (found.table["label"] == "malignant") & answered
+    assert all("3 of 3" not in lead.sentence for lead in others)
+    assert all(f" of {positives.sum()} malignant" in s for s in (o.sentence for o in others) if "malignant rec" in s)
+    none = Records(join(write_run(tmp_path / "none", tmp_path / "data", [failed(0), failed(1)])))
+    assert [lead.count for lead in leads(none)] == [2]
 
 
 @pytest.mark.parametrize("which", sorted(RECORDS))

@@ -28,7 +28,7 @@ class Lead:
 
 def leads(records: Records, *, most: int = 5) -> list[Lead]:
     """Return the places to look first, most urgent first; what does not occur is left out."""
-    makers = (_missed, _errors, _false_alarms, _wrong_reasons, _association, _confident_errors, _empty)
+    makers = (_unanswered, _missed, _errors, _false_alarms, _wrong_reasons, _association, _confident_errors, _empty)
     found = (lead for make in makers for lead in make(records) if lead.count)
     return list(islice(found, most))
 
@@ -46,16 +46,26 @@ def missed_title(records: Records) -> str:
     return f"{records.positive.capitalize()} called {other}"
 
 
+def _unanswered(records: Records) -> Iterator[Lead]:
+    """Yield the records with an error: whatever is said of the others says nothing of these."""
+    lost = (records.table["missing"] == "error").to_numpy()
+    yield Lead(
+        f"{lost.sum()} of {len(records)} images could not be read or explained: the classifier gave no answer there, "
+        "and no figure counts them.",
+        int(lost.sum()),
+        Query({"missing": Among(("error",))}, sort="position"),
+    )
+
+
 def _missed(records: Records) -> Iterator[Lead]:
     if records.positive is None:
         return
     table = records.table
-    positives = (table["label"] == records.positive).to_numpy()
+    positives = (table["label"] == records.positive).to_numpy() & _answered(records)
     lost = positives & (table["outcome"] == WRONG).to_numpy()
-    outside, known = _outside(records, lost)
     yield Lead(
-        f"{lost.sum()} of {positives.sum()} {records.positive} records were called {_other_class(records)}; in "
-        f"{outside} of the {known} with an explanation, most of {_evidence(records)} lies outside the outlined region.",
+        f"{lost.sum()} of {positives.sum()} {records.positive} records were called {_other_class(records)}"
+        + _evidence_outside(records, lost),
         int(lost.sum()),
         missed(records),
     )
@@ -65,12 +75,11 @@ def _false_alarms(records: Records) -> Iterator[Lead]:
     if records.positive is None:
         return
     table = records.table
-    negatives = (table["label"] == _other_class(records)).to_numpy()
+    negatives = (table["label"] == _other_class(records)).to_numpy() & _answered(records)
     alarms = negatives & (table["outcome"] == WRONG).to_numpy()
-    outside, known = _outside(records, alarms)
     yield Lead(
-        f"{alarms.sum()} of {negatives.sum()} {_other_class(records)} records were called {records.positive}; in "
-        f"{outside} of the {known} with an explanation, most of {_evidence(records)} lies outside the outlined region.",
+        f"{alarms.sum()} of {negatives.sum()} {_other_class(records)} records were called {records.positive}"
+        + _evidence_outside(records, alarms),
         int(alarms.sum()),
         Query({"label": Among((_other_class(records),)), "outcome": Among((WRONG,))}),
     )
@@ -81,10 +90,8 @@ def _errors(records: Records) -> Iterator[Lead]:
         return
     wrong = (records.table["outcome"] == WRONG).to_numpy()
     judged = records.table["outcome"].isin((RIGHT, WRONG)).sum()
-    outside, known = _outside(records, wrong)
     yield Lead(
-        f"{wrong.sum()} of {judged} records are called wrong; in {outside} of the {known} with an explanation, most "
-        f"of {_evidence(records)} lies outside the outlined region.",
+        f"{wrong.sum()} of {judged} records are called wrong" + _evidence_outside(records, wrong),
         int(wrong.sum()),
         Query({"outcome": Among((WRONG,))}),
     )
@@ -175,10 +182,20 @@ def _difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     return float(one.mean() - other.mean()), float(error)
 
 
-def _outside(records: Records, chosen: np.ndarray) -> tuple[int, int]:
-    """Return how many of the chosen records have less than half of their explanation inside, and how many have one."""
+def _answered(records: Records) -> np.ndarray:
+    return (records.table["missing"] != "error").to_numpy()
+
+
+def _evidence_outside(records: Records, chosen: np.ndarray) -> str:
+    """Return the end of a sentence on some records: in how many most of the explanation lies outside the outline."""
     coverage = records.rank("explanation_coverage")[chosen]
-    return int((coverage < 0.5).sum()), int((~np.isnan(coverage)).sum())
+    outside, known = int((coverage < 0.5).sum()), int((~np.isnan(coverage)).sum())
+    if not known:
+        return "; none of them has both an explanation and an outline."
+    return (
+        f"; in {outside} of the {known} with an explanation and an outline, most of {_evidence(records)} lies outside "
+        "the outlined region."
+    )
 
 
 def _evidence(records: Records) -> str:

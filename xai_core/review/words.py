@@ -56,7 +56,8 @@ HELP = {
     "speaks_for": "Whether the explained class is the one called. Only then can a map say what a call rests on.",
     "missing": "Scored, or why there is no score: nothing is ever counted as 0 for want of a region.",
     "verdict": "What a person decided about the record.",
-    "judged": "Whether the call is right, and whether a judge found grounds for it in the map. An opinion: see Language.",
+    "judged": "Whether the call is right, and whether a judge found grounds for it in the map. An opinion: see "
+    "Language.",
     "chance": "What the same explanation would score by chance. Random: its region moved to any place. Centre: a disc "
     "of its area in the middle. Others: held against the outlines of other images. A score says something only above "
     "these.",
@@ -73,7 +74,7 @@ MISSING = {
     "both_empty": "Outline and explanation empty",
     "error": "Not explained: error",
 }
-OUTCOMES = {"right": "Right", "wrong": "Wrong", "unknown": "No label"}
+OUTCOMES = {"right": "Right", "wrong": "Wrong", "unknown": "No label or no answer"}
 JUDGED = {
     "correct_high": "Right, judged high",
     "correct_low": "Right, judged low",

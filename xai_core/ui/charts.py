@@ -39,7 +39,7 @@ def charts(selection: Selection) -> None:
         )
     few = len(selection.records.run.settings["class_names"]) <= FEW_CLASSES
     grid = st.grid(5 if few else 4, min_column_width=190, gap="small")
-    for column in (*SCORE_NAMES, also):
+    for column in (*SCORE_NAMES, *([also] if also else ())):
         with grid.cell():
             _histogram(selection, column, f"histogram_{column}" if column in SCORE_NAMES else "histogram_also", chance)
     if few:
@@ -50,8 +50,11 @@ def charts(selection: Selection) -> None:
             _matrix(selection, score)
 
 
-def _choose_fourth(selection: Selection) -> str:
+def _choose_fourth(selection: Selection) -> str | None:
+    """Return the column of the fourth histogram; None where no record has a number to show."""
     options = state.chart_columns(selection.records)
+    if not options:
+        return None
     if st.session_state.get("also") not in (None, *options):
         del st.session_state["also"]
     return st.selectbox("Fourth histogram", options, format_func=title_of, key="also", bind=state.BOUND)
