@@ -189,6 +189,7 @@ def test_records_that_failed_and_pictures_that_are_gone(tmp_path, run):
     assert broken.viewer["panels"] == readable.viewer["panels"] == []
     assert broken.facts["error"] == "it is no picture" and broken.facts["confidences"] == []
     assert "broken.png" in broken.viewer["note"] and readable.viewer["note"] == ""
+    assert broken.viewer["lost"] and not readable.viewer["lost"]
     assert np.array_equal(image_of(readable.viewer), read_image(tmp_path / "data" / "id001.png"))
     assert image_of(broken.viewer).shape[:2] == (broken.viewer["height"], broken.viewer["width"])
     (tmp_path / "data" / "id002.png").unlink()

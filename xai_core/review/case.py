@@ -102,6 +102,7 @@ def case_of(
             "height": picture.size[0],
             "truth": main.outline(main.truth, picture),
             "note": picture.note,
+            "lost": picture.lost,
             "panels": panels,
         },
         facts=facts_of(run, table.iloc[place], rule or run.settings["region_rule"]),
@@ -154,6 +155,7 @@ class _Picture:
     url: str
     size: tuple[int, int]
     note: str = ""
+    lost: bool = False
 
     @classmethod
     def take(cls, run: Run, row: dict) -> _Picture:
@@ -162,7 +164,7 @@ class _Picture:
             return cls._read(picture_path(run, row["image"]), recorded)
         except SampleError as error:
             size = _fitting(recorded if all(recorded) else _BLANK)
-            return cls(data_url(no_picture(error, size)), size, f"{error.where}: {error.found}; {error.remedy}.")
+            return cls(data_url(no_picture(error, size)), size, f"{error.where}: {error.found}; {error.remedy}.", True)
 
     @classmethod
     def _read(cls, path: Path, recorded: tuple[int, int]) -> _Picture:

@@ -151,6 +151,12 @@ def _case(task: Task) -> None:
     record = row.iloc[0]
     label = record["label"] if isinstance(record["label"], str) else "unknown"
     st.markdown(f"Label **{label}**, called **{record['called']}**")
+    if case.viewer["lost"]:
+        st.warning(
+            "The image itself cannot be shown: it is not where the run has it, or it was changed. Put the data set "
+            "back before you judge this case.",
+            icon=":material/warning:",
+        )
     components.viewer(unnamed(case.viewer, task.letter), key="blind_viewer")
 
 
