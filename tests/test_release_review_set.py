@@ -220,4 +220,16 @@ def test_command_says_what_is_short(tmp_path, capsys):
     assert chosen.problems(run) == [] and f"{len(chosen.items)} items" in text
     short = [cell for cell in chosen.cells if cell.taken < cell.quota]
     assert short and all(f"short: {c.label}, {c.stratum}: {c.taken} of 6" in text for c in short)
-    assert main(["review-set", RUN, "--out", str(file), "--per-cell", "0"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["review-set", RUN, "--out", str(file), "--per-cell", "0"])
+    assert "--per-cell: 0 is not a whole number above zero" in capsys.readouterr().err
+
+
+def test_a_frozen_set_is_not_written_over_by_another(tmp_path, capsys):
+    file = tmp_path / "set.json"
+    assert main(["review-set", RUN, "--out", str(file), "--per-cell", "6"]) == 0
+    frozen = file.read_bytes()
+    assert main(["review-set", RUN, "--out", str(file), "--per-cell", "6"]) == 0
+    assert main(["review-set", RUN, "--out", str(file), "--per-cell", "5"]) == 2
+    assert "another file there, which stays as it is" in capsys.readouterr().err
+    assert file.read_bytes() == frozen
