@@ -17,6 +17,7 @@ import review_fixtures
 from killing import run as command
 from review_fixtures import FRAMES, SIZES, SQUASH, drawn, failed, lime, picture, record
 
+from xai_core.cli import main
 from xai_core.errors import BadInput
 from xai_core.release import gate, policy, review_set, trust
 from xai_core.report import page as report
@@ -452,3 +453,10 @@ def test_axe_finds_nothing_serious(browser, tmp_path, scheme):
     page.goto(out.as_uri())
     assert axe.faults(page) == []
     context.close()
+
+
+def test_verdicts_that_are_named_have_to_be_there(tmp_path, capsys):
+    run, out = str(SAMPLE / "grad_cam/predicted"), tmp_path / "r.html"
+    assert main(["report", run, "--out", str(out), "--verdicts", str(tmp_path / "typo.sqlite")]) == 2
+    assert "typo.sqlite: expected a file of verdicts; found nothing there" in capsys.readouterr().err
+    assert not out.exists()

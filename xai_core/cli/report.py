@@ -7,6 +7,9 @@ from pathlib import Path
 
 from xai_core.cli.data import positive_int, probability
 from xai_core.cli.output import print_json
+from xai_core.errors import BadInput
+
+VERDICTS = Path("verdicts.sqlite")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--cases", type=positive_int, default=500, metavar="N", help="at most so many, worst first (500)"
     )
     parser.add_argument("--threshold", type=probability, help="operating point; each run's own without")
-    parser.add_argument(
-        "--verdicts", type=Path, default=Path("verdicts.sqlite"), metavar="FILE", help="what people said (%(default)s)"
-    )
+    parser.add_argument("--verdicts", type=Path, metavar="FILE", help=f"what people said ({VERDICTS})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -33,7 +34,14 @@ def run(options: argparse.Namespace) -> int:
 
     runs = [open_run(folder) for folder in options.runs]
     gate = read_json(options.gate) if options.gate else None
-    verdicts = Verdicts(options.verdicts)
+    if options.verdicts and not options.verdicts.exists():
+        raise BadInput(
+            where=options.verdicts,
+            expected="a file of verdicts",
+            found="nothing there",
+            remedy="check the path; a report without --verdicts takes verdicts.sqlite where there is one",
+        )
+    verdicts = Verdicts(options.verdicts or VERDICTS)
     out = page.write(runs, options.out, gate, options.cases, threshold=options.threshold, verdicts=verdicts)
     told = {"report": str(out), "bytes": out.stat().st_size, "sha256": sha256_of(out)}
     if options.json:
