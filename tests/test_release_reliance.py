@@ -284,6 +284,8 @@ def test_what_it_refuses(runs):
         reliance.measure(negative, READERS["corner"]())
     with pytest.raises(BadInput, match="an image with an outlined region"):
         reliance.measure(runs["corner"], READERS["corner"](), limit=0)
+    with pytest.raises(BadInput, match="no outlined record with a label; explain data that have outlines"):
+        reliance.measure(runs["corner"], READERS["corner"](), limit=0)
 
 
 def test_the_policy_asks_for_one_or_the_other():

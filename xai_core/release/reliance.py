@@ -205,7 +205,10 @@ def _maskable(run: Run, limit: int, seed: int) -> _Shown:
     faults = [unusable(one, image_hash) for one, image_hash in zip(prepared, wanted["image_hash"], strict=True)]
     kept = [place for place, fault in enumerate(faults) if not fault]
     if not kept:
-        raise _bad(run, "an image with an outlined region where it was", f"none of {len(drawn)}", "put the data back")
+        expected = "an image with an outlined region where it was"
+        if not drawn:
+            raise _bad(run, expected, "no outlined record with a label", "explain data that have outlines and labels")
+        raise _bad(run, expected, f"none of {len(drawn)}", "put the data back")
     wanted, frames = wanted.iloc[kept], [prepared[place].frame for place in kept]
     ids = wanted["sample_id"].tolist()
     return _Shown(
