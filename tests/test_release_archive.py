@@ -27,6 +27,7 @@ from review_fixtures import SIZES, SQUASH, picture, record, write_run
 
 from xai_core.cli import main
 from xai_core.errors import BadInput
+from xai_core.files import sealed, write_json
 from xai_core.release import journal
 from xai_core.release.archive import Archive
 from xai_core.release.archive_diff import changed_settings, diff, sentences
@@ -496,12 +497,14 @@ def test_a_run_is_stored_once_however_often_it_was_looked_at(tmp_path, archive):
 def test_a_damaged_run_and_a_gate_on_another_run_are_refused(tmp_path, archive):
     run = make_run(tmp_path, "run", 4)
     gate = tmp_path / "gate.json"
-    gate.write_text(json.dumps({"verdict": "pass", "rules": [], "candidate": {"content_digest": "other"}}))
+    write_json(gate, sealed({"verdict": "pass", "rules": [], "candidate": {"content_digest": "other"}}))
     with pytest.raises(BadInput, match="gate's result"):
         archive.add_run(run, gate=gate)
-    gate.write_text(
-        json.dumps({"verdict": "fail_metric", "candidate": {"content_digest": run.manifest["content_digest"]}})
-    )
+    judged = sealed({"verdict": "fail_metric", "candidate": {"content_digest": run.manifest["content_digest"]}})
+    write_json(gate, judged | {"verdict": "pass"})
+    with pytest.raises(BadInput, match="bytes that were changed; run `gate` again"):
+        archive.add_run(run, gate=gate)
+    write_json(gate, judged)
     added = archive.add_run(run, gate=gate)
     assert archive.find(added.key).about["gate"] == "fail_metric"
     part = next((run.folder / "parts").iterdir())

@@ -19,6 +19,7 @@ from review_fixtures import FRAMES, SIZES, SQUASH, drawn, failed, lime, picture,
 
 from xai_core.cli import main
 from xai_core.errors import BadInput
+from xai_core.files import sealed, write_json
 from xai_core.release import gate, policy, review_set, trust
 from xai_core.report import page as report
 from xai_core.report import page_cases
@@ -459,4 +460,12 @@ def test_verdicts_that_are_named_have_to_be_there(tmp_path, capsys):
     run, out = str(SAMPLE / "grad_cam/predicted"), tmp_path / "r.html"
     assert main(["report", run, "--out", str(out), "--verdicts", str(tmp_path / "typo.sqlite")]) == 2
     assert "typo.sqlite: expected a file of verdicts; found nothing there" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_gate_whose_verdict_was_changed_is_refused(tmp_path, capsys):
+    file = write_json(tmp_path / "gate.json", sealed({"verdict": "fail_both"}) | {"verdict": "pass"})
+    run, out = str(SAMPLE / "grad_cam/predicted"), tmp_path / "r.html"
+    assert main(["report", run, "--out", str(out), "--gate", str(file)]) == 2
+    assert "gate.json: expected the result of a gate as it was written" in capsys.readouterr().err
     assert not out.exists()

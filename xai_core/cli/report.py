@@ -27,13 +27,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when the report is written."""
-    from xai_core.files import read_json, sha256_of
+    from xai_core.files import is_sealed, read_json, sha256_of
     from xai_core.report import page
     from xai_core.review.verdicts import Verdicts
     from xai_core.runs import open_run
 
     runs = [open_run(folder) for folder in options.runs]
     gate = read_json(options.gate) if options.gate else None
+    if gate is not None and not is_sealed(gate):
+        raise BadInput(
+            where=options.gate,
+            expected="the result of a gate as it was written",
+            found="bytes that were changed, or another file",
+            remedy="name the JSON file that `gate --out` wrote, or run `gate` again",
+        )
     if options.verdicts and not options.verdicts.exists():
         raise BadInput(
             where=options.verdicts,

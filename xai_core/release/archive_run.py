@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xai_core.errors import BadInput
-from xai_core.files import read_json
+from xai_core.files import is_sealed, read_json
 from xai_core.release import reliance, trust
 from xai_core.release import review_set as review_sets
 from xai_core.release.archive_entry import RUN
@@ -71,6 +71,13 @@ def about_of(run: Run, files: Mapping[str, Path], archive: Path) -> dict:
 
 def _check_gate(run: Run, file: Path) -> None:
     judged = read_json(file)
+    if "verdict" in judged and not is_sealed(judged):
+        raise BadInput(
+            where=file,
+            expected="the gate's result as it was written",
+            found="bytes that were changed",
+            remedy="run `gate` again",
+        )
     candidate = judged.get("candidate") or {}
     if "verdict" not in judged or candidate.get("content_digest") != run.manifest["content_digest"]:
         raise BadInput(
