@@ -220,9 +220,10 @@ def test_command_says_what_is_short(tmp_path, capsys):
     assert chosen.problems(run) == [] and f"{len(chosen.items)} items" in text
     short = [cell for cell in chosen.cells if cell.taken < cell.quota]
     assert short and all(f"short: {c.label}, {c.stratum}: {c.taken} of 6" in text for c in short)
-    with pytest.raises(SystemExit, match="2"):
-        main(["review-set", RUN, "--out", str(file), "--per-cell", "0"])
-    assert "--per-cell: 0 is not a whole number above zero" in capsys.readouterr().err
+    for text in ("0", "six"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["review-set", RUN, "--out", str(file), "--per-cell", text])
+        assert f"--per-cell: {text} is not a whole number above zero" in capsys.readouterr().err
 
 
 def test_a_frozen_set_is_not_written_over_by_another(tmp_path, capsys):

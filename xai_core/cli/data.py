@@ -19,7 +19,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def positive_int(text: str) -> int:
     """Return a whole number above zero; argparse turns the error into a line."""
-    value = int(text)
+    value = int(text) if text.lstrip("-").isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number above zero")
     return value

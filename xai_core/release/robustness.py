@@ -167,7 +167,8 @@ def association(runs: Sequence[Run], *, seed: int = 0, resamples: int = 2000) ->
     known = np.array([pair for pair in pairs if None not in pair]).reshape(-1, 2)
     entry = {"metric": metric, "points": points, "n": len(known), "spearman": None, "low": None, "high": None}
     if len(known) < FEWEST:
-        finding = f"With {len(known)} candidates no association can be stated; it takes at least {FEWEST}."
+        few = "1 candidate" if len(known) == 1 else f"{len(known)} candidates"
+        finding = f"With {few} no association can be stated; it takes at least {FEWEST}."
         return entry | {"finding": finding}
     entry["spearman"] = _spearman(known)
     generator = np.random.default_rng(seed)
