@@ -90,7 +90,7 @@ def _above_median(name: str, column: pd.Series) -> Fact:
     known = ~np.isnan(values)
     middle = float(np.median(values[known]))
     title = title_of(name).lower()
-    return Fact(name, f"{title} above {middle:g}", f"{title} up to {middle:g}", values > middle, known)
+    return Fact(name, f"{title} above {middle:.3g}", f"{title} up to {middle:.3g}", values > middle, known)
 
 
 def _words(name: str, value: object) -> str:

@@ -181,7 +181,7 @@ def experiment(
 def verdict(result: Mapping) -> str:
     """Return in one sentence whether the judge adds anything to the plain ranking."""
     gain = result["gains"]["both - plain"]
-    figures = f"{gain['value']:+.2f}, {gain['low']:+.2f} to {gain['high']:+.2f}"
+    figures = f"both together against the plain one {gain['value']:+.2f}, {gain['low']:+.2f} to {gain['high']:+.2f}"
     if gain["low"] > 0:
         return f"The judge adds to the plain ranking ({figures})."
     if gain["high"] < 0:

@@ -82,7 +82,8 @@ class Sentence:
     def evidence(self) -> str:
         """Return the figures."""
         against = f"{self.count} of {self.of} against {self.count_without} of {self.of_without}"
-        return f"{against}, odds ratio {self.odds:.2g} ({self.low:.2g} to {self.high:.2g}), held-out {_p(self.p)}"
+        odds = f"{_ratio(self.odds)} ({_ratio(self.low)} to {_ratio(self.high)})"
+        return f"{against}, odds ratio {odds}, held-out {_p(self.p)}"
 
     @property
     def text(self) -> str:
@@ -234,6 +235,10 @@ def _sentence(
 
 def _hash(seed: int, sample_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{sample_id}".encode()).digest()[:8], "big")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _p(p: float) -> str:

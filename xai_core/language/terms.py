@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 RARE = 0.02
-_CLAUSE = re.compile(r"[^\w\s'’-]+|\d+")
+# a phrase ends at a stop, at a number, at "and", and at a verb that says no more than "is"
+_CLAUSE = re.compile(r"[^\w\s'’-]+|\d+|\b(?:is|are|was|were|lies?|takes?|and|or|but)\b")
 _WORD = re.compile(r"[^\W\d_]{2,}", re.UNICODE)
 # words that join others and say nothing alone; 'no' and 'not' do
 _JOINING_WORDS = """
-an the of it its is are was were be been being and or to in on at by with for from that this these those there their
-they as than then which who has have had does do did can could may might will would also but if so such into onto over
-about some any other each very too only just both while where when what because lies lie takes take
+an the of it its be been being to in on at by with for from that this these those there their
+they as than then which who has have had does do did can could may might will would also if so such into onto over
+about some any other each very too only just both while where when what because
 """
 _JOINING = frozenset(_JOINING_WORDS.split())
 _MOST_JOINING = 2
@@ -29,7 +30,7 @@ def terms_of(text: str) -> list[str]:
     """Return the words and phrases of a text, each once, in order: words that mean something, and pairs of them.
 
     A pair is as it stands in the text, with at most two joining words in between ("outside the lesion"), and never
-    across a number or a stop. Case is lowered.
+    across a number, a stop, "and", or a verb like "is" and "lies". Case is lowered.
     """
     found: dict[str, None] = {}
     for clause in _CLAUSE.split(text.lower()):

@@ -16,6 +16,7 @@ from xai_core.runs.store import Run
 from xai_core.scores.patterns import MEANING
 from xai_core.ui import components, library, state
 from xai_core.ui.evidence import causal_checks, nearest_cases
+from xai_core.ui.judgement_view import judgement
 from xai_core.ui.verdict_bar import give, undo, verdict_bar
 
 KEYS = {
@@ -53,9 +54,17 @@ def case_view(records: Records, sample_id: str, order: np.ndarray, opinions: Map
         st.warning(f"This record has no explanation: {row['error']}")
     components.viewer({name: value for name, value in case.viewer.items() if name != "note"}, key="viewer")
     _facts(case.facts)
+    _judged(records, sample_id)
     causal_checks(records, sample_id)
     nearest_cases(records, sample_id)
     _provenance(case.facts)
+
+
+def _judged(records: Records, sample_id: str) -> None:
+    """Draw what a judge said of the record, where one did."""
+    if judge := library.judge_of(records.run):
+        with st.expander(f"What the judge “{judge}” says", key="judged"):
+            judgement(library.judgements_of(records.run, judge)[1], sample_id)
 
 
 def _case(records: Records, position: int, beside: list[Run]) -> Case:

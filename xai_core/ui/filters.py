@@ -17,7 +17,7 @@ from xai_core.ui import state
 from xai_core.ui.top_bar import scored_rules
 
 FEW = 4
-FIRST = ("label", "called", "outcome", "pattern")
+FIRST = ("label", "called", "outcome", "pattern", "judged")
 
 
 def filters(records: Records) -> Query:

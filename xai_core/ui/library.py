@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from xai_core.errors import BadInput
+from xai_core.language import matrix
+from xai_core.language.store import MANIFEST, Judgements, folder_of, names, open_judgements
 from xai_core.release import reliance, trust
 from xai_core.review import words
 from xai_core.review.leads import Lead, leads
@@ -15,9 +18,13 @@ from xai_core.review.verdicts import Verdicts
 from xai_core.review.words import subject_of_run as subject_of_run
 from xai_core.runs.store import Run, open_run
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "runs"
 HOME = Path("runs")
 DEPTH = 3
+MEASURED = "measured"
 
 
 @st.cache_resource(ttl=5, show_spinner=False)
@@ -56,9 +63,30 @@ def run_of(folder: str) -> Run:
     return _open(folder, manifest.stat().st_mtime_ns if manifest.exists() else 0)
 
 
-def records_of(run: Run, rule: str | None, threshold: float | None) -> Records:
-    """Return a run's records under a region rule at an operating point."""
-    return _records(str(run.folder), run.manifest["content_digest"], rule or run.settings["region_rule"], threshold)
+def records_of(run: Run, rule: str | None, threshold: float | None, judge: str | None = None) -> Records:
+    """Return a run's records under a region rule at an operating point.
+
+    Where a judge is named they have what it said as columns more: ``judged`` and ``judge_score``.
+    """
+    own = (str(run.folder), run.manifest["content_digest"], rule or run.settings["region_rule"], threshold)
+    return _records(*own) if judge is None else _judged(*own, judge, _stamp(run, judge))
+
+
+def judges_of(run: Run) -> list[str]:
+    """Return the names of a run's judgements that can be read, the measured ones first."""
+    return sorted((name for name in names(run) if _said(run, name)), key=lambda name: (name != MEASURED, name))
+
+
+def judge_of(run: Run) -> str | None:
+    """Return whose judgements the URL, or else the session, names; the first there are where neither does."""
+    known = judges_of(run)
+    asked = st.query_params.get("judge") or st.session_state.get("judge_name")
+    return asked if asked in known else next(iter(known), None)
+
+
+def judgements_of(run: Run, judge: str) -> tuple[Judgements, pd.DataFrame]:
+    """Return a run's judgements under a name, and their table."""
+    return _judgements(str(run.folder), run.manifest["content_digest"], judge, _stamp(run, judge))
 
 
 def leads_of(records: Records) -> list[Lead]:
@@ -131,6 +159,31 @@ def _joined(folder: str, digest: str, rule: str) -> Joined:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _records(folder: str, digest: str, rule: str, threshold: float | None) -> Records:
     return Records(_joined(folder, digest, rule), threshold)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _judged(folder: str, digest: str, rule: str, threshold: float | None, judge: str, stamp: int) -> Records:
+    records = Records(_joined(folder, digest, rule), threshold)
+    records.table = matrix.joined(records.table, _judgements(folder, digest, judge, stamp)[1])
+    return records
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _judgements(folder: str, digest: str, judge: str, stamp: int) -> tuple[Judgements, pd.DataFrame]:
+    found = open_judgements(open_run(folder), judge)
+    return found, found.table()
+
+
+def _said(run: Run, judge: str) -> bool:
+    try:
+        judgements_of(run, judge)
+    except (BadInput, OSError):
+        return False
+    return True
+
+
+def _stamp(run: Run, judge: str) -> int:
+    return (folder_of(run, judge) / MANIFEST).stat().st_mtime_ns
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

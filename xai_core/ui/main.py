@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from xai_core.ui import sign_in
-from xai_core.ui.page import COMPARE, EXPLORE, GATE, HISTORY, JOBS, OVERVIEW, REVIEW, STRUCTURE
+from xai_core.ui.page import COMPARE, EXPLORE, GATE, HISTORY, JOBS, LANGUAGE, OVERVIEW, REVIEW, STRUCTURE
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 ICON = Path(__file__).parent / "icon.png"
@@ -25,6 +25,7 @@ st.navigation(
         st.Page(GATE, title="Gate"),
         st.Page(HISTORY, title="History"),
         st.Page(STRUCTURE, title="Structure"),
+        st.Page(LANGUAGE, title="Language"),
         st.Page(JOBS, title="Jobs"),
     ],
     position="top",

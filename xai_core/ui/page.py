@@ -16,6 +16,7 @@ OVERVIEW, EXPLORE, JOBS = PAGES / "overview.py", PAGES / "explore.py", PAGES / "
 GATE, REVIEW = PAGES / "gate.py", PAGES / "review.py"
 COMPARE = PAGES / "compare.py"
 HISTORY = PAGES / "history.py"
+LANGUAGE = PAGES / "language.py"
 STRUCTURE = PAGES / "structure.py"
 ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 WORD_JOINER = "\u2060"  # has no width

@@ -16,8 +16,9 @@ from xai_core.review.words import title_of, value_of
 from xai_core.scores.arrays import SCORE_NAMES
 
 BOUND = "query-params"
-CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "speaks_for", "missing")
+CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "speaks_for", "missing", "judged")
 RANGES = (*SCORE_NAMES, "confidence", "positive_probability")
+KEPT = ("at", "threshold", "rule", "judge")
 LOWEST, HIGHEST = "Lowest first", "Highest first"
 PER_PAGE = (24, 60, 120)
 MOST_SEARCHABLE = 200
@@ -32,7 +33,7 @@ def metadata_columns(records: Records) -> list[str]:
 @once
 def choice_columns(records: Records) -> list[str]:
     """Return the columns that are filtered by choosing values."""
-    fixed = [name for name in CHOICES if records.table[name].nunique() > 1]
+    fixed = [name for name in CHOICES if name in records.table and records.table[name].nunique() > 1]
     return fixed + [
         name
         for name in metadata_columns(records)
@@ -51,7 +52,16 @@ def range_columns(records: Records) -> list[str]:
 def sort_columns(records: Records) -> list[str]:
     """Return the columns that the gallery can be sorted by."""
     first = [*SCORE_NAMES, *(f"excess_{name}" for name in SCORE_NAMES), "confidence", "positive_probability"]
-    more = ["stability", "explanation_area", "annotation_area", "label", "called", "sample_id", "position"]
+    more = [
+        "stability",
+        "explanation_area",
+        "annotation_area",
+        "judge_score",
+        "label",
+        "called",
+        "sample_id",
+        "position",
+    ]
     there = [name for name in [*first, *more] if name in records.table and records.table[name].notna().any()]
     return [*there, "verdict", *metadata_columns(records)]
 
@@ -116,7 +126,9 @@ def apply(records: Records, query: Query) -> None:
 def parameters_of(records: Records, query: Query) -> dict[str, str | list[str]]:
     """Return the URL parameters under which the page shows a query, the run and the operating point as they are."""
     values: dict[str, str | list[str]] = {"run": st.query_params.get("run", "")}
-    values |= {name: st.query_params[name] for name in ("at", "threshold", "rule") if name in st.query_params}
+    # what a widget has put into the URL is no longer among the parameters once it is drawn
+    held = {name: st.session_state.get(name) or st.query_params.get(name) for name in KEPT}
+    values |= {name: str(value) for name, value in held.items() if value}
     for column, condition in query.conditions.items():
         if isinstance(condition, Among):
             values[column] = [value_of(column, value) for value in condition.values]

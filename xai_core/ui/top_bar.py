@@ -28,7 +28,8 @@ def top_bar() -> Records:
         run = _choose_run(folder)
         threshold = _choose_threshold(run)
         rule = st.query_params.get("rule") or None
-        records = library.records_of(run, rule if rule in scored_rules(run) else None, threshold)
+        rule = rule if rule in scored_rules(run) else None
+        records = library.records_of(run, rule, threshold, library.judge_of(run))
         if records.positive is not None:
             curve = st.popover("ROC", icon=":material/show_chart:", key="roc", on_change="rerun")
             if curve.open:
