@@ -63,7 +63,7 @@ def case_view(records: Records, sample_id: str, order: np.ndarray, opinions: Map
 def _judged(records: Records, sample_id: str) -> None:
     """Draw what a judge said of the record, where one did."""
     if judge := library.judge_of(records.run):
-        with st.expander(f"What the judge “{judge}” says", key="judged"):
+        with st.expander(f"What the judge “{judge}” says", key="judgement"):
             judgement(library.judgements_of(records.run, judge)[1], sample_id)
 
 

@@ -37,11 +37,9 @@ def score_blind(records: Records, said: Said) -> None:
         "Score the same pictures as the judge, without knowing what it said: how far does the visible evidence lie on "
         "what it should? Each reviewer has an order of their own, and the first score counts."
     )
-    if not sign_in.reviewer():
-        st.text_input("Reviewer", key="reviewer_name", placeholder="your name", persist_state="session", width=260)
-    reviewer = sign_in.reviewer() or st.session_state.get("reviewer_name", "").strip()
+    reviewer = sign_in.reviewer() or st.session_state.get("scorer", "")
     if not reviewer:
-        st.info("Say who you are: the order and the progress are kept under your name.", icon=":material/person:")
+        _ask_name()
         return
     order = people.order_of(_scorable(records, said), reviewer)
     given = _given(records, said).get(reviewer, {})
@@ -53,6 +51,18 @@ def score_blind(records: Records, said: Said) -> None:
     else:
         st.success("You have scored every picture.", icon=":material/task_alt:")
     _after(records, said, given, reviewer, finished=not left)
+
+
+def _ask_name() -> None:
+    """Ask who scores, in a field that then goes: it would take the keys."""
+
+    def come_in() -> None:
+        st.session_state["scorer"] = st.session_state["scorer_name"].strip()
+
+    known = st.session_state.get("reviewer_name", "")
+    st.text_input("Reviewer", known, key="scorer_name", placeholder="your name", on_change=come_in, width=260)
+    st.button("Begin", type="primary", key="begin_scoring", on_click=come_in)
+    st.caption("Order and progress are kept under your name: who comes back goes on.")
 
 
 def _ask(records: Records, said: Said, sample_id: str, reviewer: str) -> None:
