@@ -96,6 +96,7 @@ def _choose_threshold(run: Run) -> float | None:
     options = [HALF, *([SENSITIVITY_95] if "sensitivity_95" in points else []), OWN]
     if st.session_state.get("at") not in (None, *options):
         del st.session_state["at"]
+    _take_along("at")
     chosen = st.segmented_control(
         f"Called {run.settings['positive']} from",
         options,
@@ -106,10 +107,17 @@ def _choose_threshold(run: Run) -> float | None:
         help=HELP["operating_point"] + " Sensitivity 0.95: the threshold that reached it on validation data.",
     )
     if chosen == OWN:
+        _take_along("threshold")
         return st.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind=BOUND, width=220)
     threshold = points["sensitivity_95"] if chosen == SENSITIVITY_95 else 0.5
     st.badge(f"p ≥ {threshold:.3g}", color="gray")
     return threshold
+
+
+def _take_along(key: str) -> None:
+    """Keep what a widget holds when a link has led here: a parameter that was bound on the page before is dropped."""
+    if key in st.session_state:
+        st.session_state[key] = st.session_state[key]
 
 
 def _roc_chart(records: Records) -> alt.LayerChart:
