@@ -167,10 +167,11 @@ def matrix_section(records: Records, said: Said) -> None:
 def _cell(records: Records, name: str, count: int, decided: int) -> None:
     with st.container(border=True, key=f"cell_{name}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            share = f" · {count / decided:.0%}" if decided else ""
-            st.markdown(f"### {count:,}\n{JUDGED[name]}{share}")
+            st.subheader(f"{count:,}", anchor=False)
             query = Query({"judged": Among((name,))})
             st.page_link(EXPLORE, label=f"Show {count:,}", query_params=_address(records, query), disabled=not count)
+        share = f" · {count / decided:.0%}" if decided else ""
+        st.markdown(f"{JUDGED[name]}{share}")
         st.caption(matrix.MEANINGS[name])
 
 

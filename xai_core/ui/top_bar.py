@@ -106,6 +106,8 @@ def _choose_threshold(run: Run) -> float | None:
         bind=BOUND,
         help=HELP["operating_point"] + " Sensitivity 0.95: the threshold that reached it on validation data.",
     )
+    if chosen != HALF and "at" not in st.query_params:
+        st.rerun()  # the URL learns what was taken along in the second drawing only
     if chosen == OWN:
         _take_along("threshold")
         return st.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind=BOUND, width=220)
