@@ -1,8 +1,8 @@
 """Whether a judge helps to find wrong labels: `python -m bench.label_errors RUN [RUN ...] --judge measured`.
 
-A tenth of the labels is flipped, forty times over, and each ranking of suspects is held against what was flipped. The
-runs have to be judged (`judge RUN`); no label ever reached the judge or the classifier's answers, so nothing is judged
-anew.
+A tenth of the labels is flipped, two hundred times over, and each ranking of suspects is held against what was flipped.
+The runs have to be judged (`judge RUN`); no label ever reached the judge or the classifier's answers, so nothing is
+judged anew.
 """
 
 from __future__ import annotations

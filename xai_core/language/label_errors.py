@@ -126,8 +126,8 @@ def experiment(
     score: np.ndarray,
     *,
     share: float = 0.1,
-    seeds: int = 40,
-    resamples: int = 50,
+    seeds: int = 200,
+    resamples: int = 10,
 ) -> dict:
     """Return how well each ranking finds labels that were flipped, over several drawings of them.
 

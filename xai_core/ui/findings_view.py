@@ -18,6 +18,8 @@ from xai_core.ui.language_view import Said
 from xai_core.ui.page import escaped
 
 FIRST = 8
+LEAST = 20
+"""Labelled records from which flipping a tenth of the labels says something."""
 TRIAL = {"judge": "the judge's", "plain": "the plain one, by 1 - probability of the label", "both": "both together"}
 
 
@@ -141,10 +143,11 @@ def _suspects(key: tuple):
     records, table = _of(key)
     found = label_errors.rank(records.table, table, _label_probability(records))
     classes = {name: place for place, name in enumerate(records.run.settings["class_names"])}
-    rows = records.index.get_indexer(found["sample_id"])
-    label, called = (found[name].astype(object).map(classes).to_numpy(int) for name in ("label", "called"))
-    score = matrix.scores_of(found, table)
-    trial = len(found) >= 20 and label_errors.experiment(label, called, records.probabilities[rows], score)
+    rows = np.sort(records.index.get_indexer(found["sample_id"]))  # in record order, as `bench.label_errors` has them
+    known = records.table.iloc[rows]
+    label, called = (known[name].astype(object).map(classes).to_numpy(int) for name in ("label", "called"))
+    score = matrix.scores_of(known, table)
+    trial = len(found) >= LEAST and label_errors.experiment(label, called, records.probabilities[rows], score)
     return found, trial or None
 
 
