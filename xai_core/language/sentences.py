@@ -181,7 +181,10 @@ def find(
 def _subjects(
     texts: Sequence[str], ids: np.ndarray, groups: Sequence[Group], class_names: Sequence[str]
 ) -> tuple[list[_Subject], np.ndarray]:
-    """Return groups and terms, and which record has which: (N, S) bool; of terms in the same records the longest."""
+    """Return groups and terms, and which record has which: (N, S) bool.
+
+    Of terms in the same records that is taken whose words are rarest, then the longest: "patch" before "colour beside".
+    """
     if not texts:
         return [], np.empty((0, 0), bool)
     terms, sparse = vocabulary(texts, _LEAST_SHARE)
@@ -190,7 +193,9 @@ def _subjects(
     subjects = [_Subject(each.name, True) for each in groups] if len(groups) > 1 else []
     columns = [np.isin(ids, each.ids) for each in groups] if len(groups) > 1 else []
     seen = {column.tobytes() for column in columns}
-    for place in sorted(range(len(terms)), key=lambda k: (-len(terms[k]), terms[k])):
+    often = dict(zip(terms, has.sum(axis=0).tolist(), strict=True))
+    common = [max(often.get(word, 0) for word in term.split()) for term in terms]
+    for place in sorted(range(len(terms)), key=lambda k: (common[k], -len(terms[k]), terms[k])):
         column = has[:, place]
         if not column.all() and column.tobytes() not in seen and not share_words(terms[place], named):
             seen.add(column.tobytes())
