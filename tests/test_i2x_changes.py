@@ -79,7 +79,7 @@ def test_where_nothing_differs_everything_is_noise(change):
 
 
 def test_options_say_what_they_take():
-    with pytest.raises(BadInput, match="reading: expected one of cluster_means, within_groups; found both"):
+    with pytest.raises(BadInput, match="reading: expected one of cluster_means, within_groups; found 'both'"):
         Options(reading="both")
     with pytest.raises(BadInput, match="ridge"):
         Options(ridge=0.0)

@@ -136,7 +136,8 @@ CONTRAST = """
   const worst = [Infinity, ''];
   for (const node of document.querySelectorAll(selector)) {
     const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
-    if (!own || !node.checkVisibility({ visibilityProperty: true }) || node.closest('[disabled]')) continue;
+    const seen = node.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    if (!own || !seen || node.closest('[disabled]')) continue;
     const grounds = [];
     let opacity = 1;
     for (let at = node; at; at = at.parentElement) {
