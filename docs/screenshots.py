@@ -18,17 +18,18 @@ PAGES = {
     "overview": f"/?{RUN}",
     "explore": f"/explore?{RUN}&chance=true",
     "case": f"/explore?{RUN}&label=malignant&outcome=Wrong&case=synthetic_7_00234",
-    "structure": "/structure?track=tracks/mnist&class=7",
+    "language": f"/language?{RUN}",
     "jobs": f"/jobs?{RUN}",
 }
 LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "1024": (1024, 768, "light")}
 
 
 def main() -> None:
-    """Photograph every page in every look: the sample from a fresh clone, and the track that the README makes."""
+    """Photograph the pages in every look, in a fresh clone in which the judge without a model has spoken."""
     with tempfile.TemporaryDirectory() as clone, sync_playwright() as playwright:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), clone], check=True)
-        Path(clone, "tracks").symlink_to(ROOT / "tracks")
+        judge = [sys.executable, "-m", "xai_core", "judge", RUN.partition("=")[2], "--judge", "measured"]
+        subprocess.run(judge, cwd=clone, check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, "-m", "xai_core", "app", "--port", str(PORT)]
         server = subprocess.Popen(command, cwd=clone, env={"PATH": "/usr/bin:/bin"})
         try:
