@@ -276,7 +276,7 @@ def test_it_is_kept_and_told(runs, measured, capsys, monkeypatch):
 
 
 def test_what_it_refuses(runs):
-    with pytest.raises(BadInput, match="the run's own classifier"):
+    with pytest.raises(BadInput, match="that the run explained"):
         reliance.measure(runs["corner"], READERS["inside"]())
     negative = Run(runs["corner"].folder)
     negative.settings = negative.settings | {"positive": None}

@@ -15,7 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from xai_core.datasets import members
-from xai_core.datasets.format import IMAGE_SUFFIXES, Format, folder, problem, share_option, unique_ids
+from xai_core.datasets.format import (
+    IMAGE_SUFFIXES,
+    Format,
+    folder,
+    label_out_of_range,
+    problem,
+    share_option,
+    unique_ids,
+)
 from xai_core.errors import BadInput, SampleError
 from xai_core.types import DataSet, Problem, Sample
 
@@ -74,7 +82,7 @@ def _read_batches(root: Path, files: Sequence[Path]) -> tuple[tuple[str, ...], l
             image = file / f"{k:05d}"
             known = label < len(names)
             if not known:
-                problems.append(problem(_unknown(image, label, len(names)), root))
+                problems.append(problem(label_out_of_range(image, label, len(names)), root))
             samples.append(Sample(f"{file.stem}_{k:05d}", image, label if known else None, split))
     return names, samples, problems
 
@@ -148,16 +156,6 @@ def _outside(file: Path, entry: str) -> SampleError:
         expected="names that stay in the zip",
         found="one that leads out of it",
         remedy="pack the folder anew; it was left out",
-    )
-
-
-def _unknown(image: Path, label: int, classes: int) -> SampleError:
-    return SampleError(
-        "label_unknown",
-        where=image,
-        expected=f"a label from 0 to {classes - 1}",
-        found=str(label),
-        remedy="fetch the batch anew; the sample is kept, without a label",
     )
 
 

@@ -35,6 +35,17 @@ class Format:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+def label_out_of_range(image: Path, label: int, classes: int) -> SampleError:
+    """Return the fault of an image whose label, a number in a file, is that of no class."""
+    return SampleError(
+        "label_unknown",
+        where=image,
+        expected=f"a label from 0 to {classes - 1}",
+        found=str(label),
+        remedy="fetch the file of labels anew; the sample is kept, without a label",
+    )
+
+
 def folder(path: Path, holds: str) -> Path:
     """Return the data set's root, absolute and resolved; `BadInput` where there is no such folder."""
     resolved = Path(os.path.realpath(path))

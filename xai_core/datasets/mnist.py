@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xai_core.datasets import members
-from xai_core.datasets.format import Format, folder, problem, whole_option
-from xai_core.errors import BadInput, SampleError
+from xai_core.datasets.format import Format, folder, label_out_of_range, problem, whole_option
+from xai_core.errors import BadInput
 from xai_core.types import DataSet, Problem, Sample
 
 CLASS_NAMES = tuple("0123456789")
@@ -81,7 +81,7 @@ def _read_part(
         image = images_file / f"{k:0{_DIGITS}d}"
         known = label < len(CLASS_NAMES)
         if not known:
-            problems.append(problem(_unknown(image, label), root))
+            problems.append(problem(label_out_of_range(image, label, len(CLASS_NAMES)), root))
         part = split if k < first_kept else "validation"
         samples.append(Sample(f"{split}_{k:0{_DIGITS}d}", image, label if known else None, part))
 
@@ -92,16 +92,6 @@ def _too_few(file: Path, count: int, validation: int) -> BadInput:
         expected=f"more than the {validation:,} images that are to be the validation part",
         found=f"{count:,}",
         remedy="write ?validation=N with a smaller N",
-    )
-
-
-def _unknown(image: Path, label: int) -> SampleError:
-    return SampleError(
-        "label_unknown",
-        where=image,
-        expected=f"a label from 0 to {len(CLASS_NAMES) - 1}",
-        found=str(label),
-        remedy="fetch the labels anew; the sample is kept, without a label",
     )
 
 

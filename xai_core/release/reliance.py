@@ -18,7 +18,7 @@ from xai_core.errors import BadInput
 from xai_core.probes.causal import FILLS
 from xai_core.probes.masking import MARGIN, PARTS, maskable, only
 from xai_core.release import measured
-from xai_core.review.again import answers_to, classifier_of, preparation_of, samples_of, unusable
+from xai_core.review.again import answers_to, own_classifier, preparation_of, samples_of, unusable
 from xai_core.runs import rows
 from xai_core.runs.settings import draw, versions
 from xai_core.runs.tables import positive_of
@@ -94,9 +94,7 @@ def measure(
         raise _bad(
             run, "a run with a positive class, for which there is an AUC", "none", "name it in the data's options"
         )
-    classifier = classifier or classifier_of(run)
-    if classifier.digest != run.settings["classifier_digest"]:
-        raise _bad(run, "the run's own classifier", f"one with the digest {classifier.digest[:12]}", "pass that")
+    classifier = own_classifier(run, classifier)
     shown = _maskable(run, limit, seed)
     answers = _ask(run, classifier, positive, shown, progress)
     labels = shown.labels == positive

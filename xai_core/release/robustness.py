@@ -17,7 +17,7 @@ import numpy as np
 from xai_core.errors import BadInput
 from xai_core.release import measured
 from xai_core.release.paired import case_differences
-from xai_core.review.again import answers_to, classifier_of, preparation_of, samples_of, unusable
+from xai_core.review.again import answers_to, own_classifier, preparation_of, samples_of, unusable
 from xai_core.review.tiles import encode_jpeg
 from xai_core.runs import Run
 from xai_core.runs.settings import draw, versions
@@ -100,9 +100,7 @@ def measure(
     BadInput
         Where the classifier is not at hand or is another one, or no image of the run is.
     """
-    classifier = classifier or classifier_of(run)
-    if classifier.digest != run.settings["classifier_digest"]:
-        raise _bad(run, "the run's own classifier", f"one with the digest {classifier.digest[:12]}", "pass that")
+    classifier = own_classifier(run, classifier)
     frames, hashes, labels, left_out = _drawn(run, limit, seed)
 
     def answers(images: Sequence[np.ndarray]) -> cases.Case:

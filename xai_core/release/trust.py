@@ -12,7 +12,7 @@ from xai_core.geometry import upsample
 from xai_core.probes import faithfulness, randomise
 from xai_core.release import measured
 from xai_core.release.chosen import Chosen, choose, seed_of
-from xai_core.review.again import classifier_of
+from xai_core.review.again import own_classifier
 from xai_core.runs.settings import versions
 from xai_core.scores import intervals, regions
 
@@ -79,7 +79,7 @@ def probe(
     segments of LIME, pixels of a gradient map. Single pixels in random order would speckle the image, which a network
     takes worse than a hole, and so would flatter every heatmap.
     """
-    classifier = _own(run, classifier)
+    classifier = own_classifier(run, classifier)
     chosen = choose(run, limit, seed)
     levels = LEVELS if chosen.subject.segments is None else LEVELS_OF_LIME
     levels = len(randomise.layer_groups(classifier.network, levels))
@@ -135,18 +135,6 @@ class _Told:
         self.done += more
         if self.progress:
             self.progress(self.done, self.total)
-
-
-def _own(run: Run, classifier: Classifier | None) -> Classifier:
-    classifier = classifier or classifier_of(run)
-    if classifier.digest != run.settings["classifier_digest"]:
-        raise BadInput(
-            where=run.folder,
-            expected=f"the classifier with the digest {run.settings['classifier_digest'][:12]} that the run explained",
-            found=f"one with the digest {classifier.digest[:12]}",
-            remedy="probe the run with its own classifier",
-        )
-    return classifier
 
 
 def _follow(classifier: Classifier, chosen: Chosen, steps: int, seed: int, told: _Told) -> dict:

@@ -56,6 +56,20 @@ def classifier_of(run: Run, spec: str = "") -> Classifier:
     return classifier
 
 
+def own_classifier(run: Run, classifier: Classifier | None) -> Classifier:
+    """Return the classifier given, or where None is given the one that the run names.
+
+    Raises
+    ------
+    BadInput
+        Where it is another one than the run explained, or there is none.
+    """
+    classifier = classifier or classifier_of(run)
+    if classifier.digest != run.settings["classifier_digest"]:
+        raise _gone(run, f"one with the digest {classifier.digest[:12]}")
+    return classifier
+
+
 def preparation_of(run: Run) -> Preparation:
     """Return what brings a run's images to its model frame, as the run did, with the same cache."""
     frame = run.settings["frame"]
@@ -147,5 +161,5 @@ def _gone(run: Run, found: str) -> BadInput:
         where=run.folder,
         expected=f"the classifier with the digest {run.settings['classifier_digest'][:12]} that the run explained",
         found=found,
-        remedy="put it back, or say where it is now",
+        remedy="put it back, say where it is now, or pass that one",
     )
