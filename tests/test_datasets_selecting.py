@@ -64,6 +64,8 @@ def test_every_format_knows_conditions_and_two_of_them():
     assert open_dataset(found.spec).samples == found.samples
     with pytest.raises(BadInput, match="at least one sample"):
         open_dataset("sample:?where=age>900")
+    with pytest.raises(BadInput, match="a NUL in it"):
+        open_dataset("table:a\0b")
 
 
 def test_a_union_holds_both_and_parts_neither_groups_nor_twins():

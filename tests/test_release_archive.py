@@ -594,6 +594,7 @@ def test_the_command_does_all_of_it(tmp_path, capsys):
     assert "expected the key of one entry" in say("show", "ffffffff", code=2)
     folder[1] = tmp_path / "nowhere"
     assert "nothing was verified; name its folder by --archive" in say("verify", code=2)
+    assert "nowhere holds no entry; `archive add RUN`" in say("list")
     say("add", tmp_path / "run", "--note", "a long\nnote " * 99)
     assert len(say("list").splitlines()) == 2 and max(map(len, say("list").splitlines())) < 250
 

@@ -52,6 +52,7 @@ def test_what_is_left_out_is_as_the_shipped_file_says(tmp_path):
 @pytest.mark.parametrize(
     ("text", "key"),
     [
+        (LEAST.replace('name = "x"', 'name = ""'), "name"),
         (LEAST.replace("floor = 0.8", "flor = 0.8"), "metric.1.flor"),
         (LEAST.replace('"auc"', '"auk"'), "metric.1.metric"),
         (LEAST.replace("floor = 0.8", 'floor = "high"'), "metric.1.floor"),

@@ -137,6 +137,13 @@ def test_refusals_are_one_line_and_name_what_differs(tmp_path):
         open_run(tmp_path / "both")
     with pytest.raises(BadInput, match="id9"):
         Run(tmp_path / "both" / "x").map_of("id9")
+    manifest = tmp_path / "both" / "x" / "run.json"
+    for names in ('"ab"', "[]", "[1, 2]", "null"):
+        told = json.loads(manifest.read_text())
+        told["settings"]["class_names"] = json.loads(names)
+        manifest.write_text(json.dumps(told))
+        with pytest.raises(BadInput, match="a damaged run.json"):
+            open_run(tmp_path / "both" / "x")
 
 
 @given(st.integers(1, 9), st.integers(1, 7), st.floats(-30, 30), st.integers(0, 2**32 - 1))

@@ -67,8 +67,10 @@ def _list(archive: Archive, options: argparse.Namespace) -> int:
     entries = archive.entries()
     if options.json:
         print_json({"entries": [entry.as_dict() for entry in entries]})
-    else:
+    elif entries:
         print(table(("key", "added", "kind", "what", "gate", "note"), [_row(entry) for entry in entries], indent=""))
+    else:
+        print(f"{archive.folder} holds no entry; `archive add RUN` adds one")
     return 0
 
 

@@ -64,6 +64,8 @@ def open_dataset(spec: str) -> DataSet:
     path, _, query = rest.partition("?")
     parts = [part for part in query.split("&") if part]
     conditions = [part.removeprefix(_WHERE) for part in parts if part.startswith(_WHERE)]
+    if "\0" in path:
+        raise BadInput(where=repr(spec), expected="a path", found="a NUL in it", remedy="name the folder or file")
     if not path and FORMATS[name] is not sample.FORMAT:
         raise BadInput(where=spec, expected=f"{name}:PATH", found="no path", remedy="name the folder or file")
     options = _parse_options(name, [part for part in parts if not part.startswith(_WHERE)])

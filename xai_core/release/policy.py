@@ -164,7 +164,7 @@ class Policy(_Table):
         Of the file's bytes.
     """
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     metric: Annotated[list[MetricRule], Field(min_length=1)]
     explanation: list[ExplanationRule] = []
     reliance: RelianceRule | None = None

@@ -137,7 +137,9 @@ class Run:
             raise no_run(self.folder)
         self.manifest = read_json(self.folder / "run.json")
         self.settings: dict = self.manifest.get("settings", {})
-        if self.settings.get("spec_version") != SPEC_VERSION or "parts" not in self.manifest:
+        names = self.settings.get("class_names")
+        named = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+        if self.settings.get("spec_version") != SPEC_VERSION or "parts" not in self.manifest or not named:
             raise BadInput(
                 where=self.folder,
                 expected=f"a run of specification version {SPEC_VERSION}",

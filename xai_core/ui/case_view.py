@@ -107,7 +107,8 @@ def _steps(records: Records, position: int, order: np.ndarray) -> None:
 def _headline(row) -> None:
     label = row["label"] if isinstance(row["label"], str) else "unknown"
     colour = {"right": "blue", "wrong": "orange"}.get(row["outcome"], "gray")
-    st.markdown(f"label **{label}**, called **{row['called']}**")
+    called = row["called"] if isinstance(row["called"], str) else "nothing"
+    st.markdown(f"label **{label}**, called **{called}**")
     st.badge(OUTCOMES[row["outcome"]], color=colour)
     if row["pattern"]:
         st.badge(PATTERN_TITLES[row["pattern"]], color="gray")
