@@ -14,6 +14,8 @@ REAL_DATA = ROOT.parent / "shared" / "data"
 
 os.environ["RIGHT_REASONS_CACHE"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
+# as many processes as cores run the tests: further threads of theirs would only wait for each other
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # begun first, so that at the end no process waits long for another's last file
 LONGEST = (

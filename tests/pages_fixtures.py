@@ -128,7 +128,7 @@ def gallery_is(page, wanted: list[str]) -> None:
     from playwright.sync_api import TimeoutError as TooLong
 
     try:
-        page.wait_for_function(f"(wanted) => JSON.stringify({TILE_IDS}) === wanted", arg=as_json(wanted))
+        page.wait_for_function(f"(wanted) => JSON.stringify({TILE_IDS}) === wanted", arg=as_json(wanted), polling=50)
     except TooLong:
         assert page.evaluate(TILE_IDS) == wanted
         raise

@@ -111,7 +111,7 @@ def test_a_case_is_drawn(tmp_path):
 
 def test_training_learns_what_is_there(tmp_path):
     """A short training with the shipped recipe is far better than chance on the test part."""
-    recipe = Recipe(**RECIPE | {"epochs": 6, "size": 64})
+    recipe = Recipe(**RECIPE | {"epochs": 6, "size": 64, "threads": 1})
     card = train(open_dataset("sample"), recipe, tmp_path / "m")
     assert card["metrics"]["test"]["auc"]["low"] > 0.6
 

@@ -24,10 +24,10 @@ def harness(serve):
 
 @pytest.fixture
 def show(harness, page):
-    """Return ``show("matrix", "many") -> Page``: the harness with one component, drawn."""
+    """Return ``show("matrix", "many") -> Page``: the harness with one component, or "matrix gallery", drawn."""
 
-    def open_component(name: str, *flags: str, **options):
-        query = "&".join([f"show={name}", *(f"{flag}=1" for flag in flags)])
+    def open_component(names: str, *flags: str, **options):
+        query = "&".join([*(f"show={name}" for name in names.split()), *(f"{flag}=1" for flag in flags)])
         new = page(f"{harness}/?{query}", **options)
         new.get_by_role("button", name="Draw again").wait_for()
         return new
@@ -90,20 +90,22 @@ def sentence(first: int, last: int) -> str:
     return f"{first / 25:.2f} to {(last + 1) / 25:.2f}: {passing} of {total} records, {wrong} wrong"
 
 
-@pytest.mark.parametrize(("start", "end"), [(5, 9), (9, 5), (20, 24)])
-def test_dragging_selects_bins_and_says_so_before_python_does(show, start, end):
-    page = show("histogram")
-    page.mouse.move(*bin_at(page, start))
-    page.mouse.down()
-    page.mouse.move(*bin_at(page, end), steps=4)
-    first, last = sorted((start, end))
-    expect(readout(page)).to_have_text(sentence(first, last))
-    brush = chart(page).locator(".brush").bounding_box()
-    assert brush["x"] + brush["width"] / 2 == pytest.approx(bin_at(page, 0)[0] + _step(page) * (start + end) / 2, abs=1)
-    log_is(page)
-    page.mouse.up()
-    log_is(page, f"'select' {first} {last}")
-    expect(chart(page).locator(".outside.right").first).to_be_visible()
+def test_dragging_selects_bins_and_says_so_before_python_does(show):
+    page, said = show("histogram"), []
+    for start, end in [(5, 9), (18, 12), (20, 24)]:
+        page.mouse.move(*bin_at(page, start))
+        page.mouse.down()
+        page.mouse.move(*bin_at(page, end), steps=4)
+        first, last = sorted((start, end))
+        expect(readout(page)).to_have_text(sentence(first, last))
+        brush = chart(page).locator(".brush").bounding_box()
+        middle = bin_at(page, 0)[0] + _step(page) * (start + end) / 2
+        assert brush["x"] + brush["width"] / 2 == pytest.approx(middle, abs=1)
+        log_is(page, *said)
+        page.mouse.up()
+        said.append(f"'select' {first} {last}")
+        log_is(page, *said)
+        expect(chart(page).locator(".outside.right").first).to_be_visible()
 
 
 def _step(page) -> float:
@@ -759,14 +761,17 @@ def test_the_clean_up_of_a_superseded_call_changes_nothing(show):
 # ---- all of them
 
 
-@pytest.mark.parametrize("name", ["histogram", "matrix", "gallery", "viewer"])
-def test_markup_in_data_stays_text(show, name):
-    page = show(name, "hostile")
-    expect(page.locator(f"[class*=st-key-{name}]").get_by_text("<img src=x").first).to_be_attached()
+DRAWN = ("histogram", "matrix", "gallery", "viewer")
+
+
+def test_markup_in_data_stays_text(show):
+    page = show(" ".join(DRAWN), "hostile")
+    for name in DRAWN:
+        expect(page.locator(f"[class*=st-key-{name}]").get_by_text("<img src=x").first).to_be_attached()
     assert page.locator("img[src=x]").count() == 0
 
 
-# Returns [contrast, text] for every text in the components, against the nearest ground that is painted.
+# Returns [contrast, text, component] for every text in the components, against the nearest ground that is painted.
 CONTRASTS = """
 () => {
   const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 })
@@ -796,7 +801,7 @@ CONTRASTS = """
       const text = luminance(rgba(node instanceof SVGElement ? style.fill : style.color));
       const ground = luminance(groundOf(node));
       const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-      found.push([contrast, node.textContent]);
+      found.push([contrast, node.textContent, host.closest('[class*=st-key-]').className]);
     }
   }
   return found;
@@ -805,15 +810,15 @@ CONTRASTS = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["histogram", "matrix", "gallery", "viewer"])
-def test_every_text_stands_out_in_both_themes(show, name, scheme):
-    page = show(name, "many", scheme=scheme)
-    if name == "matrix":
-        cell(page, "Called ambulance").click()
-        expect(cell(page, "Called ambulance")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(f"[class*=st-key-{name}] :is(.line, .count, .caption, .title)").first).to_be_attached()
+def test_every_text_stands_out_in_both_themes(show, scheme):
+    page = show(" ".join(DRAWN), "many", scheme=scheme)
+    cell(page, "Called ambulance").click()
+    expect(cell(page, "Called ambulance")).to_have_attribute("aria-pressed", "true")
+    for name in DRAWN:
+        expect(page.locator(f"[class*=st-key-{name}] :is(.line, .count, .caption, .title)").first).to_be_attached()
     found = page.evaluate(CONTRASTS)
-    assert len(found) > 5
+    for name in DRAWN:
+        assert sum(f"st-key-{name}" in key for _, _, key in found) > 5, name
     assert min(found)[0] >= 4.5, min(found)
     ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
