@@ -39,5 +39,5 @@ clean:
 
 .venv/ready-dev: requirements-dev.txt requirements-language.txt .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	command -v chromium || { apt-get update && apt-get install -y chromium; }
+	command -v chromium-headless-shell || { apt-get update && apt-get install -y chromium-headless-shell; } || command -v chromium
 	touch $@

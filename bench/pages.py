@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # in the order of the data: each filter then shows other records, and a page as many pictures as it has tiles
 START = "explore?run=runs/big&sort=Data+set+order"
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 LONGEST_MS = 60_000
 # Watches, from inside the page and in step with its frames, what the gallery or the viewer shows. `arm` notes what is
 # there; the clock starts at the next pointerup or key, and stops in the frame after other pictures are all decoded.

@@ -13,28 +13,53 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 8765
-RUN = "run=sample_data/runs/grad_cam/predicted"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
+DEMO, SECOND = "sample_data/runs/grad_cam/predicted", "runs/second"
+RECIPE = "--pathway scratch --lr 0.003 --patience 0 --threads 2"
+# what the sample data does not ship: judgements, a second candidate with a review set and an archive, a track
+MADE = (
+    f"judge {DEMO} --judge measured",
+    f"train sample --arch test_resnet --size 192 --fit squash --epochs 8 {RECIPE} --out models/second",
+    f"explain sample --split test --model models/second --method grad_cam --target predicted --out {SECOND}",
+    f"review-set {DEMO} {SECOND} --out review.json",
+    f"probe {DEMO} {SECOND} --limit 8",
+    f"reliance {DEMO} {SECOND}",
+    f"archive add {DEMO} --review-set review.json",
+    f"archive add {SECOND} --review-set review.json",
+    f"train strokes:strokes --arch test_resnet?output_stride=8 --size 64 --fit squash --epochs 10 --batch-size 16 "
+    f"--augmentation 0 --orientation fixed --checkpoints 12 {RECIPE} --out models/strokes",
+    "i2x fit strokes:strokes --model models/strokes --split train --prototypes 14 --out tracks/strokes",
+    "i2x show tracks/strokes",
+)
 PAGES = {
-    "overview": f"/?{RUN}",
-    "explore": f"/explore?{RUN}&chance=true",
-    "case": f"/explore?{RUN}&label=malignant&outcome=Wrong&case=synthetic_7_00234",
-    "language": f"/language?{RUN}",
-    "jobs": f"/jobs?{RUN}",
+    "overview": f"/?run={DEMO}",
+    "explore": f"/explore?run={DEMO}&chance=true",
+    "case": f"/explore?run={DEMO}&label=malignant&outcome=Wrong&case=synthetic_7_00234",
+    "compare": f"/compare?run={DEMO}&with={SECOND}&items=review.json",
+    "review": f"/review?review_set=review.json&candidate={DEMO}&candidate={SECOND}",
+    "gate": f"/gate?run={SECOND}&baseline={DEMO}",
+    "history": f"/history?run={SECOND}",
+    "structure": "/structure?track=tracks/strokes",
+    "language": f"/language?run={DEMO}",
+    "jobs": f"/jobs?run={DEMO}",
 }
 LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "1024": (1024, 768, "light")}
 
 
 def main() -> None:
-    """Photograph the pages in every look, in a fresh clone in which the judge without a model has spoken."""
+    """Photograph the pages in every look, in a fresh clone in which a reader has done what each page is for."""
     with tempfile.TemporaryDirectory() as clone, sync_playwright() as playwright:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), clone], check=True)
-        judge = [sys.executable, "-m", "xai_core", "judge", RUN.partition("=")[2], "--judge", "measured"]
-        subprocess.run(judge, cwd=clone, check=True, stdout=subprocess.DEVNULL)
+        for command in MADE:
+            print(command, flush=True)
+            subprocess.run(
+                [sys.executable, "-m", "xai_core", *command.split()], cwd=clone, check=True, stdout=subprocess.DEVNULL
+            )
         command = [sys.executable, "-m", "xai_core", "app", "--port", str(PORT)]
         server = subprocess.Popen(command, cwd=clone, env={"PATH": "/usr/bin:/bin"})
         try:
             _wait()
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             for look, (width, height, scheme) in LOOKS.items():
                 context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
                 for name, address in PAGES.items():
@@ -56,6 +81,10 @@ def _wait() -> None:
 
 def _photograph(page: Page, address: str, path: Path) -> None:
     page.goto(f"http://127.0.0.1:{PORT}{address}")
+    if address.startswith("/review"):
+        page.get_by_label("Reviewer").fill("Dr Ada")
+        page.get_by_label("Reviewer").press("Enter")
+        page.get_by_role("button", name="Begin").click()
     page.get_by_text("It is no diagnosis").wait_for(timeout=60_000)
     page.locator('[data-test-script-state="notRunning"]').wait_for(timeout=60_000)
     page.wait_for_function("""!document.querySelector('[data-testid="stSkeleton"]')""", timeout=60_000)

@@ -118,7 +118,9 @@ def tiles(page):
 
 def shows(page, wanted: list[str], *, of: int = 100, per: int = 60, number: int = 1) -> None:
     """Wait until the page counts these ids and its gallery shows them, in this order, from page `number` on."""
-    expect(page.get_by_text(f"{len(wanted)} of {of} records pass the filters.")).to_be_visible()
+    expect(
+        page.get_by_test_id("stMarkdown").filter(has_text=f"{len(wanted)} of {of} records pass the filters.")
+    ).to_be_visible()
     here = wanted[(number - 1) * per : number * per]
     gallery_is(page, here)
 

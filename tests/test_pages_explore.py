@@ -310,23 +310,17 @@ PARAMETERS = [
 ]
 
 
-def test_nonsense_in_the_url_gives_a_page(visit, app):
-    page = visit()
-    for shift in range(3):
-        page.goto(
-            address(
-                app, "/explore", **{name: NONSENSE[(k + shift) % len(NONSENSE)] for k, name in enumerate(PARAMETERS)}
-            )
-        )
-        drawn(page)
-        expect(page.get_by_text("of 100 records pass the filters")).to_be_visible()
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        expect(page.locator(".st-key-gallery :is(.tile, .empty:not([hidden]))").first).to_be_visible()
+@pytest.mark.parametrize("shift", [0, *(pytest.param(k, marks=pytest.mark.long) for k in range(1, len(NONSENSE)))])
+def test_nonsense_in_the_url_gives_a_page(visit, shift):
+    page = visit(**{name: NONSENSE[(k + shift) % len(NONSENSE)] for k, name in enumerate(PARAMETERS)})
+    expect(page.get_by_text("of 100 records pass the filters")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.locator(".st-key-gallery :is(.tile, .empty:not([hidden]))").first).to_be_visible()
 
 
 @pytest.mark.parametrize(
     ("path", "runs"),
-    [("/", ["no/such/run"]), ("/explore", ["../../etc", "/etc/passwd", "\u0000", "a" * 5000])],
+    [("/", ["no/such/run"]), ("/explore", ["../../etc", "\u0000", "a" * 5000])],
 )
 def test_a_run_that_is_not_there_is_refused_in_words_and_another_shown(visit, app, path, runs):
     page = visit(path)

@@ -274,6 +274,15 @@ def test_recipes_that_cannot_work_are_refused(images, tmp_path, changes, said):
         train(planted(images), recipe(**changes), tmp_path / "m")
 
 
+@pytest.mark.parametrize("balanced", [True, False])
+def test_a_last_class_without_a_training_sample_is_said_and_kept(images, tmp_path, balanced):
+    told: list[str] = []
+    three = replace(planted(images), class_names=(*CLASSES, "nevus"), positive=None)
+    train(three, recipe(epochs=1, class_weights=balanced), tmp_path / "m", say=told.append)
+    assert "no training sample of: nevus" in told
+    assert models.load(tmp_path / "m").class_names == three.class_names
+
+
 def test_a_loss_that_bursts_is_said(images, tmp_path):
     file = weights_file(tmp_path / "a.safetensors", classes=2, folded=True)
     state = {k: v.float() for k, v in models.load_weights(file).items()}

@@ -80,6 +80,20 @@ def no_run(folder: Path) -> BadInput:
     return BadInput(where=folder, expected="a finished run", found=found, remedy=remedy)
 
 
+def check_manifest(folder: Path, manifest: dict, version: int) -> None:
+    """Raise `BadInput` where a run's manifest is of another version of SPEC.md, or lacks what every run has."""
+    settings = manifest.get("settings", {})
+    names = settings.get("class_names")
+    named = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    if settings.get("spec_version") != version or "parts" not in manifest or not named:
+        raise BadInput(
+            where=folder,
+            expected=f"a run of specification version {version}",
+            found=f"version {settings.get('spec_version')} in run.json",
+            remedy="read it with the version that wrote it; a damaged run.json: `explain --resume` makes it anew",
+        )
+
+
 def check_numbers(**numbers: int | str | None) -> None:
     """Raise BadInput where a number is not whole or out of bounds; None and 'auto' are left to the run."""
     for name, value in numbers.items():

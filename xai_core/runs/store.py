@@ -15,7 +15,7 @@ import numpy as np
 from xai_core.errors import BadInput
 from xai_core.files import read_json, sha256_of, write_atomic, write_json
 from xai_core.runs import rows
-from xai_core.runs.refusals import changed, check_empty, check_same_settings, no_run, readable
+from xai_core.runs.refusals import changed, check_empty, check_manifest, check_same_settings, no_run, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,15 +137,7 @@ class Run:
             raise no_run(self.folder)
         self.manifest = read_json(self.folder / "run.json")
         self.settings: dict = self.manifest.get("settings", {})
-        names = self.settings.get("class_names")
-        named = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
-        if self.settings.get("spec_version") != SPEC_VERSION or "parts" not in self.manifest or not named:
-            raise BadInput(
-                where=self.folder,
-                expected=f"a run of specification version {SPEC_VERSION}",
-                found=f"version {self.settings.get('spec_version')} in run.json",
-                remedy="read it with the version that wrote it; a damaged run.json: `explain --resume` makes it anew",
-            )
+        check_manifest(self.folder, self.manifest, SPEC_VERSION)
 
     def __len__(self) -> int:
         return self.manifest["samples"]

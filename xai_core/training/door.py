@@ -109,7 +109,9 @@ def _train(dataset: DataSet, recipe: Recipe, out: Path, settings: dict, tell: Te
     check_parts(learning, validation, dataset.class_names, tell.say)
     feed = _feed(filled, begun, classifier, learning, validation)
     metric = _metric(validation.labels, dataset.positive)
-    history = Loop(feed, filled, learning.labels, metric, out, tell.say, tell.progress, save_seconds).run().history
+    classes = len(dataset.class_names)
+    loop = Loop(feed, filled, learning.labels, classes, metric, out, tell.say, tell.progress, save_seconds)
+    history = loop.run().history
     begun.network.load_state_dict(weights.load_weights(out / FOLDER / BEST), strict=False)
     trained = _classifier(begun, dataset, settings["device"])
     # the test part is opened here for the first time, when nothing is left to choose

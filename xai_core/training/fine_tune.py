@@ -152,7 +152,8 @@ class FineTuning:
         return feeds.ImageFeed(self.begun, self.classifier, self.canvases, self.canvases[:0], augmentation)
 
     def _updates(self, weights: np.ndarray) -> Updates:
-        balanced = class_weights(self.labels, balanced=self.recipe.class_weights, weights=weights)
+        classes = len(self.classifier.class_names)
+        balanced = class_weights(self.labels, classes, balanced=self.recipe.class_weights, weights=weights)
         return Updates(
             self.classifier.network, balanced, weight_decay=self.recipe.weight_decay, precision=self.recipe.precision
         )

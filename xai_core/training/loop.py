@@ -36,6 +36,8 @@ class Loop:
         With epochs, lr and precision filled in.
     labels : (N,) int64
         Of the training part.
+    classes : int
+        How many there are, whether or not the training part has them all.
     metric : callable
         (M, C) float32 logits of the validation part -> {``metric``: higher is better, ``loss``}.
     folder : Path
@@ -51,6 +53,7 @@ class Loop:
     feed: Feed
     recipe: Recipe
     labels: np.ndarray
+    classes: int
     metric: Callable[[torch.Tensor], dict[str, float]]
     folder: Path
     say: Callable[[str], None]
@@ -63,7 +66,7 @@ class Loop:
         self.total = self.per_epoch * self.recipe.epochs
         self.update = Updates(
             self.feed.module,
-            class_weights(self.labels, balanced=self.recipe.class_weights),
+            class_weights(self.labels, self.classes, balanced=self.recipe.class_weights),
             weight_decay=self.recipe.weight_decay,
             precision=self.recipe.precision,
         )

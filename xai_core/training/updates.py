@@ -97,17 +97,19 @@ class Updates:
         return (each * counted).sum() / (self.class_weights[labels] * counted).sum()
 
 
-def class_weights(labels: np.ndarray, *, balanced: bool, weights: np.ndarray | None = None) -> np.ndarray:
+def class_weights(labels: np.ndarray, classes: int, *, balanced: bool, weights: np.ndarray | None = None) -> np.ndarray:
     """Return (C,) float64 weights under which every class counts the same; ones where they need not.
 
     Parameters
     ----------
     labels : (N,) int64
+    classes : int
+        C; a class that no label names has a weight all the same.
     balanced : bool
     weights : (N,) float, optional
         How much each sample counts.
     """
-    counts = np.bincount(labels, weights)
+    counts = np.bincount(labels, weights, classes)
     return counts.sum() / (len(counts) * np.maximum(counts, 1)) if balanced else np.ones(len(counts))
 
 
