@@ -84,12 +84,11 @@ def _photograph(page: Page, address: str, path: Path) -> None:
     if address.startswith("/review"):
         page.get_by_label("Reviewer").fill("Dr Ada")
         page.get_by_label("Reviewer").press("Enter")
-        page.get_by_role("button", name="Begin").click()
+        page.locator(".st-key-blind_viewer img").first.wait_for()
     page.get_by_text("It is no diagnosis").wait_for(timeout=60_000)
     page.locator('[data-test-script-state="notRunning"]').wait_for(timeout=60_000)
     page.wait_for_function("""!document.querySelector('[data-testid="stSkeleton"]')""", timeout=60_000)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(3000)
     page.screenshot(path=path)
 
 
