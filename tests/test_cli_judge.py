@@ -24,6 +24,19 @@ def test_the_default_judge_measures_and_reports(run, capsys):
     assert store.names(run) == ["measured"]
 
 
+def test_nothing_answered_is_an_error_that_says_why(run, tmp_path, capsys):
+    for image in (tmp_path / "data").glob("*.png"):
+        image.unlink()
+    assert main(["judge", str(run.folder)]) == 2
+    told = capsys.readouterr().err
+    assert "unanswered: 1 of 7, for example there is no map" in told
+    assert "unanswered: 6 of 7, for example" in told and ".png: expected" in told
+    assert told.rstrip().endswith("error: no record was answered")
+    assert main(["judge", str(run.folder), "--preview", str(tmp_path / "p.html")]) == 2
+    assert "expected a record to show to a judge; found" in capsys.readouterr().err
+    assert not (tmp_path / "p.html").exists()
+
+
 def test_json_is_one_object_with_counts_and_scores(run, capsys):
     assert main(["judge", str(run.folder), "--json", "--limit", "3", "--name", "few"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -58,6 +71,7 @@ def test_the_preview_is_written_and_nothing_is_judged(run, tmp_path, capsys):
         (["--judge", "openai", "--url", "http://localhost:1/v1"], "expected the judge's model"),
         (["--judge", "openai", "--url", "nowhere", "--model", "m"], "http://HOST"),
         (["--judge", "transformers"], "expected the judge's model"),
+        (["--judge", "openai", "--url", "http://localhost:abc/v1", "--model", "m"], "http://HOST"),
         (["--view", "original"], "masked, overlay, region"),
         (["--prompt", "nothing.md"], "a prompt"),
         (["--name", "../out"], "a name of letters"),

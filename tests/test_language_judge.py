@@ -276,6 +276,45 @@ def test_a_limit_draws_by_hash_and_more_of_them_hold_the_fewer(tmp_path):
     assert len(few) == 4 == len(spy.asked) and few != [f"id{k:03d}" for k in range(4)]
     more = judge_run(run, spy, limit=9).table()["sample_id"].tolist()
     assert set(few) < set(more) and len(spy.asked) == 9
+    with pytest.raises(BadInput, match="expected 9 records or more, for as many were judged; found 5"):
+        judge_run(run, spy, limit=5)
+    assert len(judge_run(run, spy, limit=5, out="fewer")) == 5 and len(spy.asked) == 9
+
+
+def test_another_question_to_a_model_takes_no_place_of_the_first(tmp_path):
+    run, first, second = make_run(tmp_path), Spy(by_name), Spy(by_name, settings={"url": "elsewhere"})
+    names = [judge_run(run, judge).name for judge in (first, second, first, second)]
+    assert names[:2] == names[2:] and names[1].startswith(f"{names[0]}-")
+    assert store.names(run) == sorted(names[:2]) and len(first.asked) == len(second.asked) == 6
+
+
+@pytest.mark.parametrize("when", ["in keeping", "in asking"])
+def test_an_interruption_keeps_what_is_on_its_way_and_tells_the_judge(tmp_path, when):
+    """The third request ends the work; the first two calls and those on their way with it are kept."""
+    run = make_run(tmp_path, 12)
+
+    class Stopped(Spy):
+        batch, halted = 1, False
+
+        def stop(self):
+            self.halted = True
+
+        def answer(self, requests):
+            if when == "in asking" and len(self.asked) == 3:
+                raise KeyboardInterrupt
+            return super().answer(requests)
+
+    def progress(done, total):
+        if when == "in keeping" and done >= 3:
+            raise KeyboardInterrupt
+
+    judge = Stopped(by_name)
+    with pytest.raises(KeyboardInterrupt):
+        judge_run(run, judge, progress=progress, concurrency=3)
+    assert judge.halted and 3 <= len(judge.asked) < 12
+    again = Spy(by_name, settings=judge.settings)
+    assert judge_run(run, again, resume=True).manifest["counts"]["scored"] == 12
+    assert len(again.asked) == 12 - len(judge.asked)
 
 
 def test_the_cost_is_the_tokens_times_the_price(tmp_path):
@@ -290,7 +329,12 @@ def test_damage_is_told_and_mended_by_asking_what_is_lost(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(BadInput, match="other bytes"):
         found.table()
+    with pytest.raises(BadInput, match=r"part-0.*other bytes; ask anew what stood in it by --resume"):
+        judge_run(run, spy, out="another")
+    assert judge_run(run, spy, resume=True).manifest["counts"]["scored"] == 6 and len(spy.asked) == 12
+    (found.folder / "part-of-a-thesis.parquet").write_bytes(b"mine")
     assert judge_run(run, spy).manifest["counts"]["scored"] == 6 and len(spy.asked) == 12
+    assert (found.folder / "part-of-a-thesis.parquet").exists()
     manifest = found.folder / store.MANIFEST
     manifest.write_text(manifest.read_text().replace('"3": 6', '"3": 7'))
     with pytest.raises(BadInput, match="changed"):
@@ -306,9 +350,13 @@ def test_a_name_is_a_plain_folder_name(tmp_path, name):
         store.folder_of(make_run(tmp_path), name)
 
 
-def test_names_of_models_become_folder_names():
-    assert store.plain_name("HuggingFaceTB/SmolVLM-500M: (x)") == "HuggingFaceTB-SmolVLM-500M-x"
-    assert store.plain_name("../..") == "judge"
+def test_names_of_models_become_folder_names(tmp_path):
+    assert store.plain_name("small-2.5_x") == "small-2.5_x"
+    texts = ("HuggingFaceTB/SmolVLM-500M: (x)", "HuggingFaceTB-SmolVLM-500M: (x)", "../..", "日本", "中国", "a" * 99)
+    names = [store.plain_name(text) for text in texts]
+    assert names[0].startswith("HuggingFaceTB-SmolVLM-500M-x-") and len(set(names)) == len(texts)
+    run = make_run(tmp_path)
+    assert all(store.folder_of(run, name) for name in names)
 
 
 @pytest.mark.parametrize("text", ["no place", "{predicted} but it is {label}", "{predicted} {metadata}"])

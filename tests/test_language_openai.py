@@ -11,10 +11,11 @@ import pytest
 from chat_server import AT_ONCE, ChatServer
 
 from xai_core.errors import BadInput
+from xai_core.language import privacy
 from xai_core.language.asking import Request
-from xai_core.language.completions import seconds_of
+from xai_core.language.completions import answer_of, seconds_of
 from xai_core.language.judge import ask
-from xai_core.language.openai_judge import FAILED_IN_A_ROW, KEYS, OpenAIJudge
+from xai_core.language.openai_judge import FAILED_IN_A_ROW, OpenAIJudge
 from xai_core.language.schema import parse
 
 SECRET = "sk-a-secret-nobody-may-see"
@@ -29,7 +30,7 @@ def process():
 
 @pytest.fixture
 def server(process, monkeypatch):
-    for name in KEYS:
+    for name in privacy.KEYS:
         monkeypatch.delenv(name, raising=False)
     process.plan("ok")
     yield process
@@ -91,7 +92,8 @@ def chunks(data: bytes) -> set[bytes]:
 def test_sixteen_requests_are_really_on_their_way_at_once(server):
     server.plan("together")  # nobody is answered before all sixteen are there
     asked = [(each.sample_id, each) for each in requests(2 * AT_ONCE)]
-    answers = [answer for batch in ask(judge_at(server), asked, AT_ONCE) for _, answer in batch]
+    answers = []
+    ask(judge_at(server), asked, lambda batch: answers.extend(answer for _, answer in batch), AT_ONCE)
     assert server.seen()["most"] == AT_ONCE
     assert len(answers) == 2 * AT_ONCE
     assert all(parse(answer.raw)[2] == 4 for answer in answers)
@@ -130,6 +132,21 @@ def test_too_many_requests_make_everybody_wait_as_long_as_the_server_says(server
     assert 6 < rest <= 7  # the test's clock did not wait: the pause still holds for this request,
     assert 6 < others[0] <= 7  # and for the one that was not refused
     assert list(server.seen()["asked"].values()) == [2, 2]
+
+
+@pytest.mark.parametrize("tokens", ["true", "-1", "2.5", "1e99", '"many"', "99999999999", "null", "{}"])
+def test_a_count_of_tokens_that_is_none_is_left_out(tokens):
+    data = f'{{"choices": [{{"message": {{"content": "x"}}}}], "usage": {{"total_tokens": {tokens}}}}}'
+    assert answer_of(data.encode(), 0.0).tokens is None
+
+
+def test_a_judge_that_is_stopped_tries_nothing_again(server):
+    server.plan("500")
+    judge = judge_at(server)
+    judge._wait = lambda seconds: judge.stop()
+    with pytest.raises(BadInput, match="an interruption"):
+        one(judge)
+    assert list(server.seen()["asked"].values()) == [1]
 
 
 def test_a_date_to_come_back_at_and_nonsense(server):
@@ -242,7 +259,7 @@ def test_answers_in_parts_and_without_words(server):
     assert one(judge_at(server)).raw == ""
 
 
-@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("name", privacy.KEYS)
 def test_the_key_goes_to_the_server_and_nowhere_else(server, monkeypatch, caplog, name):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(name, SECRET)
@@ -260,7 +277,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(server, monkeypatch, caplog
 
 
 def test_a_key_that_no_header_can_hold_is_refused_and_not_repeated(monkeypatch):
-    monkeypatch.setenv(KEYS[0], "sk-ä\n-secret")
+    monkeypatch.setenv(privacy.KEYS[0], "sk-ä\n-secret")
     with pytest.raises(BadInput, match="printable ASCII") as refused:
         OpenAIJudge("http://127.0.0.1:9/v1", "small")
     assert "secret" not in str(refused.value)

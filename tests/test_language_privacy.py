@@ -99,7 +99,9 @@ def test_which_host_a_url_speaks_to_and_whether_it_is_this_machine(url, host, he
     assert privacy.host_of(url) == host and privacy.is_loopback(host) is here
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "file:///etc/passwd", "http://", "http://[::1", "ftp://x/"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "file:///etc/passwd", "http://", "http://[::1", "ftp://x/", "http://localhost:abc/v1"]
+)
 def test_what_is_no_url(url):
     with pytest.raises(BadInput, match="http://HOST"):
         privacy.host_of(url)
@@ -124,6 +126,29 @@ def test_keys_are_in_nothing_that_is_written(tmp_path, monkeypatch):
     texts = found.table()[["raw", "error", "description", "justification"]].to_string()
     assert secret not in texts and "-longer" not in texts and texts.count("[key]") >= 4
     assert any(path.name == "manifest.json" for path in written)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (" sk-0123456789\r", "sk-0123456789"),
+        ("sk-0123456789", "".join(f"\\u{ord(c):04x}" for c in "sk-0123456789")),
+        ("k-12345", "k-12345"),
+    ],
+)
+def test_a_key_is_masked_however_it_is_set_or_spelled(tmp_path, monkeypatch, value, said):
+    monkeypatch.setenv("OPENAI_API_KEY", value)
+    answer = f'{{"description": "it is {said}", "justification": "{said}", "score": 4}}'
+    found = judge_run(make_run(tmp_path), Spy(lambda _: answer)).table()
+    assert (found["score"] == 4).all() and (found["description"] == "it is [key]").all()
+    texts = found[["raw", "description", "justification"]].to_string()
+    assert value.strip() not in texts and "u0073" not in texts
+
+
+def test_a_word_in_a_keys_place_is_no_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    found = judge_run(make_run(tmp_path), Spy(lambda _: block("none of it", "because", 3))).table()
+    assert (found["description"] == "none of it").all()
 
 
 def test_the_preview_shows_the_exact_pixels_and_text_and_asks_nothing(tmp_path):

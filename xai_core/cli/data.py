@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,14 @@ def positive_int(text: str) -> int:
     value = int(text) if text.lstrip("-").isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number above zero")
+    return value
+
+
+def price(text: str) -> float:
+    """Return a number that is not below zero; argparse turns the error into a line."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no price")
     return value
 
 

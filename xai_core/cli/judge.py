@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from xai_core.cli.data import positive_int
+from xai_core.cli.data import positive_int, price
 from xai_core.cli.output import Progress, number, print_json, say, table
 from xai_core.errors import BadInput
 
@@ -23,6 +23,7 @@ JUDGES = {
     "openai": "a server that speaks OpenAI's protocol (--url, --model)",
 }
 PREVIEWED = 3
+REASONS = 3
 _KINDS = ("records", "scored", "undecided", "unreadable", "unanswered")
 
 
@@ -41,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--concurrency", type=positive_int, metavar="N", help="requests to a server at once (8)")
     add("--batch", type=positive_int, metavar="N", help="pictures at once for a model on this machine")
     add("--device", help="cuda where there is one, else cpu")
-    add("--price", type=float, metavar="P", help="of a million tokens, to tell the cost")
+    add("--price", type=price, metavar="P", help="of a million tokens, to tell the cost")
     add(
         "--preview", type=Path, metavar="FILE.html", help="show the pixels and text of the first requests; send nothing"
     )
@@ -52,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Return 0 when every record was put to the judge, whatever it said."""
+    """Return 0 when every record was put to the judge, whatever it said; 2 where not one was answered."""
     from xai_core.language import judge, prompts
     from xai_core.language.views import View
     from xai_core.runs import open_run
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         price=options.price,
     )
     _tell(run, found, as_json=options.json)
-    return 0
+    return _tell_unanswered(run, found)
 
 
 def _judge(options: argparse.Namespace, words: str) -> Judge:
@@ -135,5 +136,20 @@ def _tell(run: Run, found: Judgements, *, as_json: bool) -> None:
     cost = "" if manifest["cost"] is None else f", cost {number(manifest['cost'], 4)}"
     tokens = "" if manifest["tokens"] is None else f", {manifest['tokens']} tokens"
     say(f"{number(manifest['seconds'], 1)} s of answering{tokens}{cost}")
-    if counts["unanswered"]:
-        say(f"unanswered are asked again by the same command: python -m xai_core judge {quote(str(run.folder))} ...")
+
+
+def _tell_unanswered(run: Run, found: Judgements) -> int:
+    """Return the exit code after saying why records were not answered, the commonest reason first."""
+    counts, rows = found.manifest["counts"], found.table()
+    if not counts["unanswered"]:
+        return 0
+    errors = rows.loc[rows["raw"] == "", "error"]
+    without_file = errors.str.replace(r"^\S*/\S*: ", "", regex=True)
+    for reason, count in without_file.value_counts().iloc[:REASONS].items():
+        example = errors[without_file == reason].iloc[0]
+        say(f"unanswered: {count} of {counts['records']}, for example {example}")
+    say(f"the same command asks them again: python -m xai_core judge {quote(str(run.folder))} ...")
+    if counts["unanswered"] < counts["records"]:
+        return 0
+    say("error: no record was answered")
+    return 2

@@ -74,7 +74,7 @@ def answer_of(data: bytes, seconds: float) -> Answer:
         raise LaterError("an answer that is no chat completion") from None
     usage = found.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return Answer(text, seconds, tokens if isinstance(tokens, int) and 0 <= tokens < 2**31 else None)
+    return Answer(text, seconds, tokens if type(tokens) is int and 0 <= tokens < 2**31 else None)
 
 
 def complaint_of(data: bytes) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
+from xai_core.errors import BadInput
 from xai_core.files import exclusive
 from xai_core.language import privacy, schema
 from xai_core.language.asking import Asking, Request
@@ -15,7 +18,7 @@ from xai_core.language.prompts import Prompt
 from xai_core.language.schema import Judgement
 from xai_core.language.store import Judgements, folder_of
 from xai_core.language.views import View
-from xai_core.language.writing import JudgementWriter
+from xai_core.language.writing import JudgementWriter, check_as_many, own_name
 from xai_core.runs import Run
 
 
@@ -55,6 +58,8 @@ class Judge(Protocol):
         Requests that one call of `answer` takes at most.
     wants_facts : bool, optional
         Whether it measures for itself and gets ``facts``; False where it is absent.
+    stop : callable, optional
+        Called where nothing more will be asked: what would be tried again no longer is.
     """
 
     name: str
@@ -117,64 +122,95 @@ def judge_run(
     Raises
     ------
     BadInput
-        Where the judge may not see the run, its maps speak for the label, judgements were begun and `resume` is
-        False, or somebody else is writing them.
+        Where the judge may not see the run, its maps speak for the label, more records were judged before, somebody
+        else is writing the judgements, or, and `resume` is False, they were begun or are damaged.
     """
     privacy.check(run, judge, allow_remote)
     asking = Asking(run, judge, view, prompt)
-    name = out or asking.name
+    name, planned = out or own_name(asking), asking.plan(limit)
     with exclusive(folder_of(run, name)):
+        check_as_many(asking, name, len(planned))
         writer = JudgementWriter(asking, name, resume=resume)
-        planned = asking.plan(limit)
         missing = {each.key: each.sample_id for each in planned if each.key and each.key not in writer.known}
         done = sum(1 for each in planned if each.key not in missing)
         if progress:
             progress(done, len(planned))
         faults: dict[str, str] = {}
-        for answered in ask(judge, asking.requests(missing, faults), concurrency):
+
+        def keep(answered: list) -> None:
+            nonlocal done
             writer.add([read(request, answer) for request, answer in answered])
             done += len(answered)
             if progress:
                 progress(min(done, len(planned)), len(planned))
+
+        ask(judge, asking.requests(missing, faults), keep, concurrency)
         return writer.finish(planned, faults, price)
 
 
 def first_requests(
     run: Run, judge: Judge, count: int, *, view: View | None = None, prompt: Prompt | None = None
 ) -> list[Request]:
-    """Return the first requests that a judge would get about a run; none is put to it."""
-    asking = Asking(run, judge, view, prompt)
-    wanted = {each.key: each.sample_id for each in asking.plan(count) if each.key}
-    return [request for _, request in asking.requests(wanted, {})]
+    """Return the first requests that a judge would get about a run; none is put to it.
+
+    Raises
+    ------
+    BadInput
+        Where there is none.
+    """
+    asking, faults = Asking(run, judge, view, prompt), {}
+    planned = asking.plan(count)
+    wanted = {each.key: each.sample_id for each in planned if each.key}
+    found = [request for _, request in asking.requests(wanted, faults)]
+    if not found:
+        reasons = [each.error for each in planned if each.error] + list(faults.values())
+        raise BadInput(
+            where=run.folder,
+            expected="a record to show to a judge",
+            found=Counter(reasons).most_common(1)[0][0] if reasons else "none",
+            remedy="put the images back where the run says they are, or name another run",
+        )
+    return found
 
 
 def ask(
-    judge: Judge, requests: Iterable[tuple[str, Request]], concurrency: int = 1
-) -> Iterator[list[tuple[tuple[str, Request], Answer]]]:
-    """Yield (key, request) with its answer as answers come, `concurrency` calls of the judge at once.
+    judge: Judge,
+    requests: Iterable[tuple[str, Request]],
+    keep: Callable[[list[tuple[tuple[str, Request], Answer]]], object],
+    concurrency: int = 1,
+) -> None:
+    """Put requests to a judge, `concurrency` calls at once, and call ``keep([((key, request), answer)])`` as they come.
 
-    Where one call fails, those that are on their way are waited for and yielded before the failure is raised.
+    Whatever goes wrong (a call that fails, a request that cannot be made, an interruption), nothing more is asked,
+    those that are on their way are waited for and kept, and then it is raised.
     """
     batches = iter(_batches(iter(requests), max(1, judge.batch)))
     waiting: dict[Future, list] = {}
-    failure = None
     with ThreadPoolExecutor(max(1, concurrency)) as executor:
-        while True:
-            while failure is None and len(waiting) < max(1, concurrency) and (batch := next(batches, None)):
-                waiting[executor.submit(judge.answer, [request for _, request in batch])] = batch
-            if not waiting:
-                break
-            answered = []
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                batch = waiting.pop(future)
-                if failed := future.exception():
-                    failure = failure or failed
-                else:
-                    answered += zip(batch, future.result(), strict=True)
-            if answered:
-                yield answered
-    if failure:
-        raise failure
+        try:
+            while True:
+                while len(waiting) < max(1, concurrency) and (batch := next(batches, None)):
+                    waiting[executor.submit(judge.answer, [request for _, request in batch])] = batch
+                if not waiting:
+                    break
+                _keep(wait(waiting, return_when=FIRST_COMPLETED).done, waiting, keep)
+        except BaseException:
+            getattr(judge, "stop", bool)()
+            with suppress(Exception):
+                _keep(wait(waiting).done, waiting, keep)
+            raise
+
+
+def _keep(done: Iterable[Future], waiting: dict[Future, list], keep: Callable[[list], object]) -> None:
+    """Keep what calls came to, which are then no longer waited for; raise the first failure after that."""
+    finished = [(future, waiting.pop(future)) for future in done]
+    answered = [
+        pair for call, batch in finished if not call.exception() for pair in zip(batch, call.result(), strict=True)
+    ]
+    if answered:
+        keep(answered)
+    for call, _ in finished:
+        call.result()
 
 
 def read(asked: tuple[str, Request], answer: Answer) -> Judgement:
@@ -188,7 +224,11 @@ def read(asked: tuple[str, Request], answer: Answer) -> Judgement:
         description, justification, score = schema.parse(raw)
     except ValueError as error:
         return replace(found, error=getattr(error, "found", str(error)))
-    return replace(found, description=description, justification=justification, score=score)
+    kept = [privacy.without_keys(text) for text in (description, justification)]
+    if kept != [description, justification]:
+        # the answer spelled a key otherwise, so that it was not seen before it was read
+        found = replace(found, raw=schema.block(*kept, score))
+    return replace(found, description=kept[0], justification=kept[1], score=score)
 
 
 def _batches(items: Iterator, size: int) -> Iterator[list]:

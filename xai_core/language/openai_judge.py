@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from xai_core.language.asking import Request
 
-KEYS = ("RIGHT_REASONS_API_KEY", "OPENAI_API_KEY")
 TOKENS = 512
 TIMEOUT = 120.0
 TRIES = 6
@@ -60,8 +60,8 @@ class OpenAIJudge:
         Of each request.
     seed : int
         Of the jitter of waiting times.
-    wait : callable
-        Takes seconds.
+    wait : callable, optional
+        Takes seconds; by default it sleeps, until `stop` is called.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class OpenAIJudge:
         timeout: float = TIMEOUT,
         tries: int = TRIES,
         seed: int = 0,
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
         self.host = privacy.host_of(url)
         self.remote = not privacy.is_loopback(self.host)
@@ -101,7 +101,9 @@ class OpenAIJudge:
         self.url = f"{base}/chat/completions"
         self.name = model
         self.settings = {"kind": "openai", "url": base, "model": model, "tokens": tokens, "temperature": 0, "seed": 0}
-        self._timeout, self._tries, self._seed, self._wait = timeout, tries, seed, wait
+        self._timeout, self._tries, self._seed = timeout, tries, seed
+        self._halted = threading.Event()
+        self._wait = wait or self._halted.wait
         self._client = _client(timeout, proxies=self.remote)
         self._unknown: frozenset[str] = frozenset()
         self._paused_until = 0.0
@@ -118,6 +120,14 @@ class OpenAIJudge:
             Where the server is gone, refuses the key, the model or everything, or wants a long pause.
         """
         return [self._one(request) for request in requests]
+
+    def stop(self) -> None:
+        """Let no request be tried again, in any thread; those that are on their way come to their end."""
+        if self._stopped is None:
+            self._stopped = BadInput(
+                where=self.settings["url"], expected="an answer", found="an interruption", remedy="go on with --resume"
+            )
+        self._halted.set()
 
     def _one(self, request: Request) -> Answer:
         jitter = random.Random(f"{self._seed} {request.sample_id}")
@@ -198,7 +208,7 @@ class OpenAIJudge:
                 self._paused_until = max(self._paused_until, time.monotonic() + seconds)
             raise LaterError(f"the server says {status}: {complaint_of(data)}", seconds)
         if status in (401, 403):
-            self._stop(f"a key in {KEYS[0]} or {KEYS[1]} that {self.host} takes", f"status {status}")
+            self._stop(f"a key in {privacy.KEYS[0]} or {privacy.KEYS[1]} that {self.host} takes", f"status {status}")
         if status == 404 or 300 <= status < 400:
             self._stop("a URL up to /v1 and a model that is there", f"status {status}: {complaint_of(data)}")
         raise NeverError(f"the server says {status}: {complaint_of(data)}")
@@ -208,6 +218,7 @@ class OpenAIJudge:
         remedy = "correct that and go on with --resume; what was answered is kept"
         found = privacy.without_keys(found)
         self._stopped = BadInput(where=self.settings["url"], expected=expected, found=found, remedy=remedy)
+        self._halted.set()
         raise self._stopped
 
     def _wait_for(self, seconds: float) -> None:
@@ -225,8 +236,8 @@ def _client(timeout: float, *, proxies: bool) -> httpx2.Client:
 
 def _authorization() -> dict[str, str]:
     """Return the header with the key of the environment, none where there is no key."""
-    key = next((os.environ[name].strip() for name in KEYS if os.environ.get(name, "").strip()), "")
+    key = next((os.environ[name].strip() for name in privacy.KEYS if os.environ.get(name, "").strip()), "")
     if not (key.isascii() and key.isprintable()):
         found = "other characters"  # the key is not repeated
-        raise BadInput(where="key", expected="printable ASCII", found=found, remedy=f"set {KEYS[0]} anew")
+        raise BadInput(where="key", expected="printable ASCII", found=found, remedy=f"set {privacy.KEYS[0]} anew")
     return {"Authorization": f"Bearer {key}"} if key else {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "right-reasons.toml"
 CLINICAL = "RIGHT_REASONS_ALLOW_REMOTE_CLINICAL"
+KEYS = ("RIGHT_REASONS_API_KEY", "OPENAI_API_KEY")
 _SECRET = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _SHORTEST = 8
 
@@ -37,6 +38,7 @@ def host_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, secret = parts.hostname or "", parts.username is not None or parts.password is not None
+        _ = parts.port  # a port that is no number is told only when it is asked for
     except ValueError:
         host, secret, parts = "", False, urlsplit("")
     if parts.scheme not in ("http", "https") or not host or secret:
@@ -111,12 +113,18 @@ def without_keys(text: str) -> str:
     """Return a text in which every key of the environment that occurs in it stands as ``[key]``.
 
     Keys are the values of variables whose names end in ``_KEY``, ``_TOKEN``, ``_SECRET`` or ``_PASSWORD``: servers
-    repeat them in their complaints.
+    repeat them in their complaints. A value of less than eight characters is one only where it is sent to a judge and
+    has a digit: a server that wants any key often gets a word for it.
     """
-    values = {v for k, v in os.environ.items() if k.upper().endswith(_SECRET) and len(v) >= _SHORTEST}
+    values = {value.strip() for name, value in os.environ.items() if _is_key(name, value.strip())}
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, "[key]")
     return text
+
+
+def _is_key(name: str, value: str) -> bool:
+    short_but_sent = name in KEYS and any(character.isdigit() for character in value)
+    return name.upper().endswith(_SECRET) and (len(value) >= _SHORTEST or short_but_sent)
 
 
 def preview(requests: Iterable[Request], judge: Judge) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,10 @@ COLUMNS = {
     "tokens": "int32",
     "key": "string",
 }
-_DIGITS = 16
+DIGITS = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PART = re.compile(rf"part-\d{{6,}}-[0-9a-f]{{{DIGITS}}}\.parquet")
+_LONGEST, _SHORT = 90, 6
 
 
 class Judgements:
@@ -110,15 +113,24 @@ def folder_of(run: Run, name: str) -> Path:
 
 
 def plain_name(text: str) -> str:
-    """Return a text as a name that `folder_of` takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "judge"
+    """Return a text as a name that `folder_of` takes; what it cannot hold stands in it as a digest."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:_LONGEST] or "judge"
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:_SHORT]}"
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Return the files of a folder that are named as parts, in the order they were written."""
+    return sorted(file for file in folder.glob("part-*") if _PART.fullmatch(file.name))
 
 
 def valid_parts(folder: Path) -> Iterator[Path]:
     """Yield the parts whose bytes match their names, in the order they were written; others count as absent."""
-    for file in sorted(folder.glob("part-*.parquet")):
-        if sha256_of(file)[:_DIGITS] == file.stem.rpartition("-")[2]:
-            yield file
+    return (file for file in parts_of(folder) if is_valid(file))
+
+
+def is_valid(part: Path) -> bool:
+    """Say whether a part's bytes match its name."""
+    return sha256_of(part)[:DIGITS] == part.stem.rpartition("-")[2]
 
 
 def _damaged(path: Path, found: str) -> BadInput:

@@ -17,18 +17,22 @@ from xai_core.language.schema import HIGHEST, Judgement
 from xai_core.language.store import (
     BEGUN,
     COLUMNS,
+    DIGITS,
     FORMAT,
     MANIFEST,
     Judgements,
     folder_of,
     folders_of,
+    is_valid,
+    parts_of,
     valid_parts,
 )
 
 if TYPE_CHECKING:
     from xai_core.language.asking import Asking, Planned
+    from xai_core.runs import Run
 
-_DIGITS = 16
+_SHORT = 6
 
 
 class JudgementWriter:
@@ -44,7 +48,8 @@ class JudgementWriter:
     Raises
     ------
     BadInput
-        Where they were begun, and `resume` is False.
+        Where, and `resume` is False, they were begun, or a part of any of the run's judgements is not as it was
+        written: what stood in it would be asked anew.
     """
 
     def __init__(self, asking: Asking, name: str, *, resume: bool = False) -> None:
@@ -57,12 +62,14 @@ class JudgementWriter:
                 found="some that were begun",
                 remedy="go on with them by --resume, or choose another --name",
             )
+        if not resume:
+            _check_parts(asking)
         for leftover in self.folder.glob(".*.tmp"):
             leftover.unlink()
         self._started = time.time()
-        write_json(self.folder / BEGUN, asking.settings)
-        self._next = 1 + max((int(file.name.split("-")[1]) for file in self.folder.glob("part-*")), default=-1)
+        self._next = 1 + max((int(file.name.split("-")[1]) for file in parts_of(self.folder)), default=-1)
         self._failed: dict[str, str] = {}
+        write_json(self.folder / BEGUN, asking.settings)
 
     @cached_property
     def known(self) -> dict[str, Judgement]:
@@ -91,7 +98,7 @@ class JudgementWriter:
             Of a million tokens.
         """
         rows = [self._row(each, self._failed | faults) for each in planned]
-        before = list(self.folder.glob("part-*"))
+        before = parts_of(self.folder)
         keys = {each.key for each in rows}
         own = (each for file in valid_parts(self.folder) for each in _read(file))
         others = {each.key: each for each in own if each.raw and each.key not in keys}
@@ -129,9 +136,48 @@ class JudgementWriter:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist([asdict(each) for each in judgements], schema), sink, compression="zstd")
         data = sink.getvalue().to_pybytes()
-        name = f"part-{self._next:06d}-{hashlib.sha256(data).hexdigest()[:_DIGITS]}.parquet"
+        name = f"part-{self._next:06d}-{hashlib.sha256(data).hexdigest()[:DIGITS]}.parquet"
         self._next += 1
         return write_atomic(self.folder / name, lambda temporary: temporary.write_bytes(data))
+
+
+def finished(run: Run, name: str) -> dict:
+    """Return the manifest of finished judgements under a name, empty where there are none that can be read."""
+    try:
+        return Judgements(run, name).manifest
+    except BadInput:
+        return {}
+
+
+def own_name(asking: Asking) -> str:
+    """Return the name for what is asked; with a digest where another question to a model has taken the plain one."""
+    there = finished(asking.run, asking.name).get("settings", asking.settings)
+    if asking.facts or there == asking.settings:
+        return asking.name
+    return f"{asking.name}-{sealed(asking.settings)['sha256'][:_SHORT]}"
+
+
+def check_as_many(asking: Asking, name: str, records: int) -> None:
+    """Raise BadInput where fewer records are to be judged than were, which would put less in the place of more."""
+    there = finished(asking.run, name)
+    if there and there["settings"] == asking.settings and there["counts"]["records"] > records:
+        raise BadInput(
+            where=folder_of(asking.run, name),
+            expected=f"{there['counts']['records']} records or more, for as many were judged",
+            found=str(records),
+            remedy="ask for more by --limit, leave it out, or choose another --name",
+        )
+
+
+def _check_parts(asking: Asking) -> None:
+    for file in (file for folder in folders_of(asking.run) for file in parts_of(folder)):
+        if not is_valid(file):
+            raise BadInput(
+                where=file,
+                expected="answers as they were written",
+                found="other bytes",
+                remedy="ask anew what stood in it by --resume, or put the file back",
+            )
 
 
 def _read(file: Path) -> Iterator[Judgement]:
