@@ -66,6 +66,8 @@ def test_terms_keep_joining_words_inside_and_stop_at_numbers_and_stops():
         "blue",
         "patch of blue",
     ]
+    assert terms_of("A purple ruler is seen, and visible.") == ["purple", "ruler", "purple ruler"]
+    assert terms_of("There appears no hair.") == ["no", "hair", "no hair"]
     assert terms_of("") == []
     assert share_words("outside the lesion", "lesion") and not share_words("on the left", "over the right")
     terms, has = vocabulary(["no hair", "no lesion", "hair"], rare=0.0)

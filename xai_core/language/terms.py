@@ -21,6 +21,9 @@ _JOINING_WORDS = """
 an the of it its be been being to in on at by with for from that this these those there their
 they as than then which who has have had does do did can could may might will would also if so such into onto over
 about some any other each very too only just both while where when what because
+see sees seen visible visibly show shows showing shown appear appears appeared appearing seem seems look looks looking
+observe observed noted noticed noticeable evident present contain contains containing depict depicts depicting depicted
+display displays displaying displayed
 """
 _JOINING = frozenset(_JOINING_WORDS.split())
 _MOST_JOINING = 2
