@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 24
+AS_WRITTEN = "white-space: pre-wrap; overflow-wrap: anywhere; color: inherit"
 
 
 def pictures(records: Records, ids: Sequence[str], key: str) -> None:
@@ -76,8 +78,14 @@ def judgement(table: pd.DataFrame, sample_id: str) -> None:
         return
     score = None if said.isna()["score"] else int(said["score"])
     st.markdown("No score" if score is None else f"Score **{score}** of 5")
-    st.markdown(escaped(said["justification"]))
-    st.markdown(f":small[{escaped(said['description'])}]")
+    _as_written(said["justification"], "1rem")
+    _as_written(said["description"], ".875rem")
+
+
+def _as_written(text: str, size: str) -> None:
+    """Draw a judge's text letter by letter, its line breaks too: no Markdown, and no HTML."""
+    if text:
+        st.html(f'<div style="{AS_WRITTEN}; font-size: {size}">{html.escape(text)}</div>')
 
 
 def picture(records: Records, sample_id: str, view: View) -> str:

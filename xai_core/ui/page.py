@@ -18,7 +18,9 @@ COMPARE = PAGES / "compare.py"
 HISTORY = PAGES / "history.py"
 LANGUAGE = PAGES / "language.py"
 STRUCTURE = PAGES / "structure.py"
-ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+# inside of an address, of the name of an icon or an emoji, and of an arrow: these are found past any backslash
+MEANT = re.compile(r"(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=@)|(?<=(?<!\S)[-<>~])(?=[-=>]{1,2}(?!\S))", re.IGNORECASE)
+MARKS = frozenset("\\`*_{}[]<>()#+-.!|~$:&=")
 WORD_JOINER = "\u2060"  # has no width
 
 
@@ -34,6 +36,6 @@ def page_foot(records: Records | None = None, *, synthetic: bool = False) -> Non
 
 
 def escaped(text: str) -> str:
-    """Return text as Markdown that shows it as it is; what looks like an address is no link."""
-    unlinked = ADDRESS.sub(WORD_JOINER, text)
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in unlinked)
+    """Return text as one line of Markdown that shows it as it is: no link, no icon, no list, no arrow comes of it."""
+    plain = MEANT.sub(WORD_JOINER, " ".join(text.split()))
+    return "".join(f"\\{c}" if c in MARKS else c for c in plain)
