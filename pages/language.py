@@ -14,10 +14,12 @@ elif language_view.choose_part() == language_view.BLIND:
     people_view.score_blind(records, said)
 else:
     language_view.whose_opinion(records, said)
-    language_view.matrix_section(records, said)
+    if said.scored:
+        language_view.matrix_section(records, said)
     findings_view.sentence_section(records, said)
     findings_view.group_section(records, said)
-    findings_view.suspect_section(records, said)
+    if said.scored:
+        findings_view.suspect_section(records, said)
     people_view.agreement_section(records, said)
     judgement_view.one_record(records, said.table, people_view.view_of(said))
 page_foot(records)

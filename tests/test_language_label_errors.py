@@ -40,10 +40,16 @@ def test_a_judge_that_sees_adds_and_one_that_guesses_does_not():
     guessing = label_errors.experiment(*made(0, sees=False), seeds=8, resamples=20)
     assert seeing["gains"]["both - plain"]["low"] > 0 and seeing["gains"]["judge - plain"]["low"] > 0
     assert label_errors.verdict(seeing).startswith("The judge adds to the plain ranking")
-    assert label_errors.verdict(guessing).startswith("The judge adds nothing")
+    assert label_errors.verdict(guessing).startswith("No difference from the plain ranking can be told from chance")
     assert seeing["rankings"]["plain"] == guessing["rankings"]["plain"], "it knows no judge"
     assert seeing["f1"]["judge"] > seeing["f1"]["wrong"] + 0.2
     assert (seeing["samples"], seeing["flipped"]) == (N, 20)
+
+
+def test_a_judge_that_always_says_the_same_is_said_to_rank_nothing():
+    labels, called, probabilities, _ = made(0, sees=True)
+    same = label_errors.experiment(labels, called, probabilities, np.full(N, 3.0), seeds=8, resamples=20)
+    assert label_errors.verdict(same) == "The judge gives all the same score, so that there is nothing to rank by."
 
 
 def test_a_label_that_is_flipped_is_always_another_and_as_many_as_asked():

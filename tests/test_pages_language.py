@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import sqlite3
@@ -11,17 +12,27 @@ import axe
 import numpy as np
 import pandas as pd
 import pytest
-from language_fixtures import Spy
+from language_fixtures import Spy, whole_rows
 from pages_fixtures import SAMPLE, button, drawn, expect, gallery_is, parameters_of, records, settled
 
+from xai_core.files import read_json, sealed, write_json
 from xai_core.language import people
 from xai_core.language.agreement import figures
 from xai_core.language.judge import judge_run
 from xai_core.language.schema import block
+from xai_core.language.store import open_judgements
+from xai_core.review.records import Records, join
 from xai_core.runs import open_run
+from xai_core.runs.store import RunWriter
+from xai_core.ui import language_view
 
 RUN = "grad_cam/predicted"
 SECRET = "periwinkle"
+UNREADABLE = "1. &lt;b&gt; :material/home: :streamlit: :+1: a -> b *c*"
+HOSTILE = (
+    "1. :material/home: :streamlit: &lt;b&gt; <b onclick=x>bold</b> $x^2$ a -> b\n\n# :red[second] [link](http://x.y)\n"
+    "    four spaces, *stars* and `ticks` ![](http://x.y/z.png) <img src=x onerror=alert(1)>. End."
+)
 
 
 def score_of(sample_id: str) -> int | None:
@@ -56,6 +67,17 @@ def judged(tmp_path_factory):
 @pytest.fixture
 def language(visit, judged):
     return lambda **said: visit("/language", run=str(judged.folder), **said)
+
+
+def hostile_block(request) -> str:
+    return json.dumps({"description": HOSTILE, "justification": HOSTILE, "score": score_of(request.sample_id)})
+
+
+def flip(path) -> None:
+    """Change one byte in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
 
 
 def by_hand(threshold: float = 0.5) -> pd.DataFrame:
@@ -108,7 +130,7 @@ def test_the_page_says_whose_opinion_it_is_and_how_far_to_trust_it(language):
         page.get_by_text(re.compile("(patch|even).* goes with being called (benign|malignant)")).first
     ).to_be_visible()
     expect(page.get_by_text("How far to trust this list.")).to_be_visible()
-    expect(page.get_by_text("The judge adds nothing")).to_be_visible()
+    expect(page.get_by_text("No difference from the plain ranking can be told from chance")).to_be_visible()
     suspects = by_hand()
     suspects = suspects[suspects["cell"] == "wrong_high"]["sample_id"].tolist()
     shown = page.locator(".st-key-suspects .tile").evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.id)")
@@ -141,8 +163,7 @@ def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, jud
     page.reload()
     drawn(page)
     come_in(page, "Ann")
-    scorable = [each for each in by_hand()["sample_id"] if score_of(each) is not None]
-    order = people.order_of(scorable, "Ann")
+    order = people.order_of(by_hand()["sample_id"], "Ann")
     total = len(order)
     progress = page.get_by_text("scored by Ann")
     expect(progress).to_have_text(f"0 of {total} scored by Ann")
@@ -169,8 +190,8 @@ def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, jud
     page = language()
     expect(page.get_by_role("heading", name="People against the judge")).to_be_visible()
     both = {each: score for each, score in given.items() if score is not None}
-    found = figures([score_of(each) for each in both], list(both.values()))
-    assert found["n"] == 5
+    found = figures(np.array([score_of(each) for each in both], float), list(both.values()))
+    assert found["n"] == sum(score_of(each) is not None for each in both) > 0
     (workspace / "scores.sqlite").unlink()
 
 
@@ -181,6 +202,89 @@ def test_a_run_that_nobody_judged_is_judged_from_the_page(visit, tmp_path):
     button(page, "judge_run").click()
     expect(page.get_by_text("This is the opinion of measured")).to_be_visible()
     expect(page.get_by_text("of 100 records scored")).to_be_visible()
+
+
+def test_texts_damage_and_what_was_not_asked_are_told_as_they_are(visit, tmp_path):
+    run = copied(tmp_path)
+
+    def hostile(request):
+        return f"{UNREADABLE} {request.sample_id}" if score_of(request.sample_id) is None else hostile_block(request)
+
+    judge_run(run, Spy(hostile), out="hostile", limit=40)
+    for name in ("flipped", "broken"):
+        shutil.copytree(run.folder / "judgements" / "hostile", run.folder / "judgements" / name)
+    flip(next((run.folder / "judgements" / "flipped").glob("part-*")))
+    (run.folder / "judgements" / "broken" / "manifest.json").write_text('{"format": ')
+    asked = open_judgements(run, "hostile").table().set_index("sample_id")["score"]
+    first, silent = asked.index[asked.notna()][0], asked.index[asked.isna()][0]
+    page = visit("/language", run=str(run.folder), judge="nosuch", record=first, width=1024)
+    dialog = page.get_by_role("dialog")
+    written = dialog.get_by_test_id("stHtml").filter(has_text="End.")
+    expect(written).to_have_count(2)
+    assert [each.inner_text() for each in written.all()] == [HOSTILE, HOSTILE]
+    for name, fault in (("flipped", "found other bytes"), ("broken", "expected a JSON file")):
+        told = page.get_by_text(f"The judgements named {name} cannot be read.")
+        expect(told).to_contain_text(fault)
+    expect(page.get_by_text("There are no judgements named nosuch; shown are those of hostile.")).to_be_visible()
+    scored = int(asked.notna().sum())
+    expect(page.get_by_text(f"{scored} of 40 records scored · 60 of the run's 100 were not asked")).to_be_visible()
+    expect(page.get_by_text(f"{100 - scored} records are in no cell: 60 were not asked, the others")).to_be_visible()
+    heights = [page.locator(f".st-key-cell_wrong_{level}").bounding_box()["height"] for level in ("high", "low")]
+    assert heights[0] == pytest.approx(heights[1], abs=1)
+    assert not re.search(r"\d%", page.locator("[data-testid=stMain]").inner_text())
+
+    page = visit("/language", run=str(run.folder), judge="flipped", record=silent)
+    said = page.get_by_role("dialog").get_by_text("There is no judgement that can be read")
+    expect(said).to_be_visible()
+    assert UNREADABLE in said.inner_text().replace("\u2060", "")
+    expect(page.get_by_text("Those named flipped cannot be read; shown are those of hostile.")).to_be_visible()
+
+    shutil.rmtree(run.folder / "judgements" / "hostile")
+    page = visit("/explore", run=str(run.folder), judge="flipped", case=first)
+    expect(page.get_by_text("What the judge")).to_have_count(0)
+    (run.folder / "judgements" / "begun").mkdir()
+    page = visit("/language", run=str(run.folder), judge="begun")
+    expect(page.get_by_text("The judgements named begun are not finished.")).to_be_visible()
+    expect(page.get_by_text("There are no other judgements of these maps.")).to_be_visible()
+    expect(page.get_by_text("cannot be read.")).to_have_count(2)
+    expect(button(page, "judge_run")).to_be_visible()
+
+
+def test_where_nothing_is_outlined_the_page_says_why_nothing_is_scored(visit, tmp_path):
+    whole = copied(tmp_path)
+    bare = {"annotation": "no_annotation", "annotation_area": None, "annotation_kept": None, "region_area": None}
+    writer = RunWriter(whole.folder.parent / "bare", whole.settings)
+    writer.add([row | bare | {"region": None} for row in whole_rows(whole)[:12]])
+    run = writer.finish()
+    judge_run(run, Spy(lambda request: block("It cannot be told.", "Nobody outlined it.", None)), out="silent")
+    manifest = read_json(run.folder / "judgements" / "silent" / "manifest.json")
+    manifest["judge"] |= {"name": "measured", "measures": True}
+    write_json(run.folder / "judgements" / "silent" / "manifest.json", sealed(manifest))
+    page = visit("/language", run=str(run.folder))
+    expect(page.get_by_text("No map has a score: no record of this run has an outline")).to_be_visible()
+    for absent in (
+        "fully on the outlined region",
+        "How far to trust this list",
+        "Labels to look at again",
+        "Right, and",
+    ):
+        expect(page.get_by_text(absent)).to_have_count(0)
+    page = visit("/language", run=str(run.folder), part="Score for yourself")
+    expect(page.get_by_text("The judge has scored none of these pictures")).to_be_visible()
+    come_in(page, "Eve")
+    page.keyboard.press("3")
+    expect(page.get_by_text("scored by Eve")).to_have_text("1 of 12 scored by Eve")
+    page.get_by_text("Show how far we agree so far").click()
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
+
+
+def test_a_judge_without_any_score_is_said_to_have_none_and_why(tmp_path):
+    run = copied(tmp_path)
+    said = judge_run(run, Spy(lambda request: "I would rather *not*."), out="mute", limit=6)
+    records_ = Records(join(run, run.settings["region_rule"]), 0.5)
+    text = language_view._nothing_scored(records_, language_view.Said("mute", said, said.table(), ()))
+    assert text.startswith("No map has a score: on 6 its answer could not be read. Most often: ")
+    assert r"rather \*not\*" in text
 
 
 def test_the_first_score_counts_and_events_are_only_added(tmp_path):

@@ -180,13 +180,15 @@ def experiment(
 
 def verdict(result: Mapping) -> str:
     """Return in one sentence whether the judge adds anything to the plain ranking."""
+    if not any(result["gains"]["judge - wrong"].values()):
+        return "The judge gives all the same score, so that there is nothing to rank by."
     gain = result["gains"]["both - plain"]
     figures = f"both together against the plain one {gain['value']:+.2f}, {gain['low']:+.2f} to {gain['high']:+.2f}"
     if gain["low"] > 0:
         return f"The judge adds to the plain ranking ({figures})."
     if gain["high"] < 0:
         return f"The judge adds nothing: with it the ranking is worse than the plain one ({figures})."
-    return f"The judge adds nothing that can be told from chance ({figures})."
+    return f"No difference from the plain ranking can be told from chance ({figures})."
 
 
 def _figure(values: np.ndarray, draws: np.ndarray) -> dict:

@@ -11,6 +11,7 @@ from xai_core.language import label_errors, matrix, sentences
 from xai_core.language.groups import Group
 from xai_core.language.groups import group as grouped
 from xai_core.language.sentences import Found, Sentence
+from xai_core.language.wording import percent
 from xai_core.review.records import Records
 from xai_core.ui import library, state
 from xai_core.ui.judgement_view import pictures
@@ -42,7 +43,7 @@ def sentence_section(records: Records, said: Said) -> None:
     st.caption(
         f"Figures are of the {found.held_out:,} held-out records. On the other {found.first:,}, {found.searched:,} "
         f"pairs of a term and a fact were looked at, and {found.tested:,} then tested here (Fisher's exact test, false "
-        f"discoveries held to {sentences.FALSE_DISCOVERIES:.0%}). A sentence stays only where at most 1 of "
+        f"discoveries held to {percent(sentences.FALSE_DISCOVERIES)}). A sentence stays only where at most 1 of "
         f"{sentences.SHUFFLES} data sets with shuffled descriptions had anything as strong: {found.dropped:,} were "
         "dropped for that. What goes with something need not cause it."
     )
@@ -84,7 +85,7 @@ def group_section(records: Records, said: Said) -> None:
             {
                 "Told from the rest by": each.name,
                 "Records": each.size,
-                "Called wrong": f"{wrong:.0%}",
+                "Called wrong": percent(wrong),
                 "Mean score": "none" if np.isnan(score) else f"{score:.1f}",
                 "The most typical one": words[each.examples[0]],
             }

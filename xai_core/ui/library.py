@@ -74,7 +74,12 @@ def records_of(run: Run, rule: str | None, threshold: float | None, judge: str |
 
 def judges_of(run: Run) -> list[str]:
     """Return the names of a run's judgements that can be read, the measured ones first."""
-    return sorted((name for name in names(run) if _said(run, name)), key=lambda name: (name != MEASURED, name))
+    return sorted((name for name in names(run) if not _fault(run, name)), key=lambda name: (name != MEASURED, name))
+
+
+def damaged_judges(run: Run) -> dict[str, str]:
+    """Return why finished judgements of a run cannot be read, by their name."""
+    return {name: fault for name in names(run) if (fault := _fault(run, name))}
 
 
 def judge_of(run: Run) -> str | None:
@@ -174,12 +179,13 @@ def _judgements(folder: str, digest: str, judge: str, stamp: int) -> tuple[Judge
     return found, found.table()
 
 
-def _said(run: Run, judge: str) -> bool:
+def _fault(run: Run, judge: str) -> str:
+    """Return why judgements cannot be read, '' where they can."""
     try:
         judgements_of(run, judge)
-    except (BadInput, OSError):
-        return False
-    return True
+    except (BadInput, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _stamp(run: Run, judge: str) -> int:

@@ -22,6 +22,10 @@ from xai_core.ui.page import escaped
 
 FILE = "scores.sqlite"
 CANNOT = "none"
+LEARNS = (
+    "Whoever sees it learns how the judge scores, and scores less blindly from then on. The scores that follow count "
+    "all the same: leave it off where the agreement is to be relied on."
+)
 KEYS = {str(score): str(score) for score in RUBRIC} | {"x": CANNOT}
 FIGURES = {"pearson": "Pearson", "spearman": "Spearman", "kappa": "Quadratic kappa", "close": "Within one step"}
 
@@ -37,15 +41,21 @@ def score_blind(records: Records, said: Said) -> None:
         "Score the same pictures as the judge, without knowing what it said: how far does the visible evidence lie on "
         "what it should? Each reviewer has an order of their own, and the first score counts."
     )
+    scorable = _scorable(records, said)
+    if not scorable:
+        st.info("There is nothing to score: of no picture the judge has an answer that can be read.")
+        return
+    if not said.scored:
+        st.info("The judge has scored none of these pictures: your scores are kept, with nothing to compare them with.")
     reviewer = sign_in.reviewer() or st.session_state.get("scorer", "")
     if not reviewer:
         _ask_name()
         return
-    order = people.order_of(_scorable(records, said), reviewer)
+    order = people.order_of(scorable, reviewer)
     given = _given(records, said).get(reviewer, {})
     left = [sample_id for sample_id in order if sample_id not in given]
     done = len(order) - len(left)
-    st.progress(done / max(1, len(order)), text=f"{done:,} of {len(order):,} scored by {escaped(reviewer)}")
+    st.progress(done / len(order), text=f"{done:,} of {len(order):,} scored by {escaped(reviewer)}")
     if left:
         _ask(records, said, left[0], reviewer)
     else:
@@ -97,7 +107,7 @@ def _ask(records: Records, said: Said, sample_id: str, reviewer: str) -> None:
 
 def _after(records: Records, said: Said, given: Mapping, reviewer: str, *, finished: bool) -> None:
     """Draw, for whoever asks, what the judge said of the picture scored last, and the agreement so far."""
-    if given and st.toggle("Show what the judge said of the picture I scored last", key="judge_on_last"):
+    if given and st.toggle("Show what the judge said of the picture I scored last", key="judge_on_last", help=LEARNS):
         last = next(reversed(given))
         mine = "nothing" if given[last] is None else str(given[last])
         st.markdown(f"You gave **{mine}**; the judge:")
@@ -150,10 +160,10 @@ def _text(figure: Mapping, *, sign: bool = False) -> str:
 
 
 def _scorable(records: Records, said: Said) -> list[str]:
-    """Return the records that the judge has scored and that have a picture."""
-    scored = set(said.table.loc[said.table["score"].notna(), "sample_id"])
+    """Return the records that have a picture and the judge's answer, those on which it could not tell too."""
+    judged = set(said.table.loc[said.table["error"] == "", "sample_id"])
     answered = records.table.loc[records.table["status"] == "ok", "sample_id"]
-    return [sample_id for sample_id in answered if sample_id in scored]
+    return [sample_id for sample_id in answered if sample_id in judged]
 
 
 def _given(records: Records, said: Said) -> dict[str, dict[str, int | None]]:
