@@ -320,7 +320,7 @@ def test_nonsense_in_the_url_gives_a_page(visit, shift):
 
 @pytest.mark.parametrize(
     ("path", "runs"),
-    [("/", ["no/such/run"]), ("/explore", ["../../etc", "\u0000", "a" * 5000])],
+    [("/", ["no/such/run", "/etc/passwd"]), ("/explore", ["../../etc", "/etc/passwd", "\u0000", "a" * 5000])],
 )
 def test_a_run_that_is_not_there_is_refused_in_words_and_another_shown(visit, app, path, runs):
     page = visit(path)
