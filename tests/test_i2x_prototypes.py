@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -87,6 +91,27 @@ def test_threads_and_repeats_decide_nothing():
     assert (found[0].centres == found[1].centres).all() and (found[0].places == found[1].places).all()
     other = fit(features.copy(), 12, 5, seed=3)
     assert not np.array_equal(other.centres, found[0].centres)
+
+
+FRESH = """
+import numpy as np
+from xai_core.i2x.curve import curve
+from xai_core.i2x.prototypes import fit
+noise = np.random.default_rng(0).normal(size=(20000, 12)).astype(np.float32)
+print(fit(noise.copy(), 12, 5, seed=2).centres.tobytes().hex(), curve(noise, 5, (4, 12), seed=2))
+"""
+
+
+def test_the_first_fit_of_a_process_is_that_of_any_other():
+    # what scikit-learn brings along is loaded in the middle of it
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", FRESH], env=os.environ | {"OMP_NUM_THREADS": threads}, stdout=subprocess.PIPE
+        )
+        for threads in "133"
+    ]
+    found = {process.communicate()[0] for process in started}
+    assert len(found) == 1 and len(found.pop()) > 500
 
 
 def test_too_few_different_features_are_refused():

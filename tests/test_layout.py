@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "xai_core"
-GROUND = {"errors", "types", "geometry", "files", "imagenet_classes"}
+GROUND = {"errors", "types", "geometry", "files", "imagenet_classes", "one_thread"}
 ABOVE_RUNS = GROUND | {
     "datasets",
     "models",

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from xai_core.i2x import prototypes as fitting
+from xai_core.one_thread import one_thread
 
 COUNTS = (4, 8, 16, 32, 64, 128)
 POSITIONS, SAMPLES = 20_000, 4000  # places that a curve is made from, and images they are drawn from
 SEEN = 3000  # places that the silhouette compares, each with each
 
 
+@one_thread()
 def curve(
     features: np.ndarray, dimensions: float, counts: Sequence[int] = COUNTS, *, method: str = "kmeans", seed: int = 0
 ) -> dict:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.errors import BadInput
+from xai_core.one_thread import one_thread
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans
@@ -48,6 +49,7 @@ class Prototypes:
         return _nearest(self.project(features), self.centres.astype(np.float64))
 
 
+@one_thread()
 def fit(
     features: np.ndarray, prototypes: int, dimensions: float, *, method: str = "kmeans", seed: int = 0
 ) -> Prototypes:
@@ -69,15 +71,11 @@ def fit(
     BadInput
         Where there are fewer distinct features than prototypes.
     """
-    from threadpoolctl import threadpool_limits
-
-    # with several threads the sums of K-means are added up in the order in which threads happen to end
-    with threadpool_limits(1):
-        mean, components, variance = project(features, dimensions)
-        projected = features @ components.T
-        check_distinct(projected, prototypes)
-        centres = clustered(projected, prototypes, method, seed).cluster_centers_
-        places = np.bincount(_nearest(projected.astype(np.float64), centres.astype(np.float64)), minlength=prototypes)
+    mean, components, variance = project(features, dimensions)
+    projected = features @ components.T
+    check_distinct(projected, prototypes)
+    centres = clustered(projected, prototypes, method, seed).cluster_centers_
+    places = np.bincount(_nearest(projected.astype(np.float64), centres.astype(np.float64)), minlength=prototypes)
     order = np.lexsort((np.arange(prototypes), -places))
     return Prototypes(mean, components, variance, centres[order].astype(np.float32), places[order].astype(np.int64))
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.i2x.options import Options
+from xai_core.one_thread import one_thread
 
 INTERVAL = (2.5, 97.5)
 SILHOUETTES = 2000  # samples that decide between numbers of subsets
@@ -70,6 +71,7 @@ def support(pull: np.ndarray, drawn: np.ndarray) -> Support:
     return Support(total, low, high, np.maximum(pull, 0).sum(0) / np.where(mass > 0, mass, 1.0))
 
 
+@one_thread()
 def subsets(carried: np.ndarray, options: Options) -> np.ndarray:
     """Return (n,) int: the subset of each of a class's samples, by which of (n, k) prototypes they carry.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.language.terms import share_words, vocabulary
+from xai_core.one_thread import one_thread
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -48,6 +49,7 @@ class Group:
         return len(self.ids)
 
 
+@one_thread()
 def group(sample_ids: Sequence[str], descriptions: Sequence[str]) -> list[Group]:
     """Return the groups of a set of descriptions, the largest first; those that are '' are in none.
 
