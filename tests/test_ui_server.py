@@ -80,6 +80,7 @@ def open_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
+    """Return a server that asks for the password; whoever gives it a wrong one makes the next test wait."""
     with serving("python", tmp_path_factory.mktemp("guarded"), RIGHT_REASONS_PASSWORD=PASSWORD) as port:
         yield port
 
@@ -337,9 +338,10 @@ def test_wrong_passwords_say_nothing_and_are_slowed_down(tmp_path):
         assert ask(port, Cookie=cookie).status == 200  # whoever is in stays in
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic QQ", "Bearer x", "", "Basic " + "A" * 5000])
-def test_a_header_that_makes_no_sense_is_a_wrong_password(guarded, header):
-    assert ask(guarded, Authorization=header).status in (401, 429)
+@pytest.mark.parametrize("headers", [("Basic", "Basic !!!", "Basic QQ"), ("Bearer x", "", "Basic " + "A" * 5000)])
+def test_a_header_that_makes_no_sense_is_a_wrong_password(tmp_path, headers):
+    with serving("python", tmp_path, RIGHT_REASONS_PASSWORD=PASSWORD) as port:
+        assert [ask(port, Authorization=header).status for header in headers] == [401] * len(headers)
 
 
 def test_patience_doubles_to_a_bound_and_forgets():
