@@ -80,14 +80,14 @@ def expect(thing):
 
 def drawn(page) -> None:
     """Return when a page has been drawn to its last line, and nothing is being computed for it."""
-    expect(page.get_by_text("It is no diagnosis")).to_be_visible()
+    page.get_by_text("It is no diagnosis").wait_for()
     expect(page.locator("[data-testid=stSkeleton]:visible")).to_have_count(0)
     settled(page)
 
 
 def settled(page) -> None:
     """Return when the server has answered all that the page has asked."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 # ---- what pandas says
@@ -118,9 +118,7 @@ def tiles(page):
 
 def shows(page, wanted: list[str], *, of: int = 100, per: int = 60, number: int = 1) -> None:
     """Wait until the page counts these ids and its gallery shows them, in this order, from page `number` on."""
-    expect(
-        page.get_by_test_id("stMarkdown").filter(has_text=f"{len(wanted)} of {of} records pass the filters.")
-    ).to_be_visible()
+    page.get_by_test_id("stMarkdown").filter(has_text=f"{len(wanted)} of {of} records pass the filters.").wait_for()
     here = wanted[(number - 1) * per : number * per]
     gallery_is(page, here)
 
@@ -192,14 +190,14 @@ def pick(page, key: str, name: str) -> None:
 def menu(page, name: str) -> None:
     """Open the popover of this name."""
     page.get_by_test_id("stPopover").get_by_role("button", name=name).click()
-    expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+    page.get_by_test_id("stPopoverBody").wait_for()
 
 
 def case_is(page, sample_id: str, place: str) -> None:
     """Wait until a record is open and the page listens to its keys."""
-    expect(page.locator(".st-key-steps").get_by_text(f"{sample_id} · {place}")).to_be_visible()
+    page.locator(".st-key-steps").get_by_text(f"{sample_id} · {place}").wait_for()
     # the keyboard is listened to from when its script has come, which the viewer's does after it
-    expect(page.locator(".st-key-viewer .stage").first).to_be_visible()
+    page.locator(".st-key-viewer .stage").first.wait_for()
 
 
 def given_is(page, verdict: str, given: bool = True) -> None:

@@ -49,7 +49,7 @@ def test_lists_are_those_of_the_comparison(visit, found):
     movers = found["against"][0]["movers"]
     assert len(movers["kept_off"]) > 3  # Grad-CAM and LIME look elsewhere
     shows(page, movers["kept_off"])
-    expect(page.get_by_text(f"moved off the outlined region: {len(movers['kept_off'])}.")).to_be_visible()
+    page.get_by_text(f"moved off the outlined region: {len(movers['kept_off'])}.").wait_for()
     pill(page, "list", TITLES["kept_on"]).click()
     shows(page, movers["kept_on"])
     settled(page)
@@ -75,23 +75,23 @@ def test_triplets_of_a_review_set_and_the_url(visit, items):
     asked = triplets[-1]
     page = visit("/compare", run=RUN, items="items.json", triplet=asked[0].sample_id, list="Newly wrong", at="Own")
     for stratum, item in zip(("Failure", "Easy", "Borderline"), asked, strict=True):
-        expect(page.get_by_text(f"{stratum} · {item.sample_id}")).to_be_visible()
+        page.get_by_text(f"{stratum} · {item.sample_id}").wait_for()
         expect(page.locator(f".st-key-strip_{stratum} canvas")).to_have_count(2)
     before = page.url
     page.reload()
     drawn(page)
     assert page.url == before
-    expect(page.get_by_text(f"Failure · {asked[0].sample_id}")).to_be_visible()
-    expect(page.get_by_text("On the review set")).to_be_visible()
+    page.get_by_text(f"Failure · {asked[0].sample_id}").wait_for()
+    page.get_by_text("On the review set").wait_for()
 
 
 def test_a_damaged_review_set_is_said(visit):
     page = visit("/compare", run=RUN, items="damaged.json")
-    expect(page.get_by_text("bytes that were changed")).to_be_visible()
+    page.get_by_text("bytes that were changed").wait_for()
 
 
 def test_nothing_to_compare_with_is_said(visit):
     page = visit("/compare", run=RUN)
     page.locator(".st-key-with").get_by_role("button").filter(has=page.locator("svg")).first.wait_for()
     page.locator(".st-key-with").get_by_label("Clear all").click()
-    expect(page.get_by_text("There is no other run to compare with")).to_be_visible()
+    page.get_by_text("There is no other run to compare with").wait_for()

@@ -93,7 +93,7 @@ def test_every_kind_of_filter_joins_every_other(visit):
     others &= (table["explanation_coverage"] < 0.8) & table["confidence"].between(0.5, 0.95, inclusive="left")
     others &= (table["outcome"] == "right") & (table["pattern"] == "sufficient_context")
     row = table[others & (table["label"] == "malignant") & (table["called"] == "malignant")]
-    expect(cell(page, f"label malignant, called malignant: {len(row)} records")).to_be_visible()
+    cell(page, f"label malignant, called malignant: {len(row)} records").wait_for()
     page.reload()
     shows(page, ids(table[passes]))
     button(page, "clear").click()
@@ -163,15 +163,15 @@ def test_everything_follows_the_operating_point(visit, choice):
             page.keyboard.press("PageDown")
         expect(thumb).to_have_value("0.3")
     else:
-        expect(page.get_by_text(f"p ≥ {point:.3g}")).to_be_visible()
+        page.get_by_text(f"p ≥ {point:.3g}").wait_for()
     half = records()
     recalled = (table["called"] != half["called"]).sum()
     assert recalled > 0
-    expect(page.get_by_text(f"{recalled} of 100 records are called otherwise")).to_be_visible()
+    page.get_by_text(f"{recalled} of 100 records are called otherwise").wait_for()
     for label in ("benign", "malignant"):
         for called in ("benign", "malignant"):
             there = table[(table["label"] == label) & (table["called"] == called)]
-            expect(cell(page, f"label {label}, called {called}: {len(there)} records")).to_be_visible()
+            cell(page, f"label {label}, called {called}: {len(there)} records").wait_for()
     menu(page, "Eight patterns")
     for key, pattern in PATTERNS.items():
         expect(button(page, f"preset_{key}")).to_have_text(f"{pattern.title} ({(table['pattern'] == key).sum()})")
@@ -180,7 +180,7 @@ def test_everything_follows_the_operating_point(visit, choice):
     missed = table[(table["label"] == "malignant") & (table["called"] == "benign")]
     shows(page, ids(missed))
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_text(f"{len(missed)} of 41 malignant records were called benign")).to_be_visible()
+    page.get_by_text(f"{len(missed)} of 41 malignant records were called benign").wait_for()
 
 
 def test_a_case_is_walked_by_keys_and_left_where_it_was_found(visit):
@@ -217,9 +217,9 @@ def test_a_case_outside_the_filters_says_so_and_its_scores_are_those_of_the_run(
     expect(button(page, "next")).to_be_disabled()
     expect(page.locator(".st-key-viewer img").first).to_have_attribute("alt", re.compile(sample))
     row = table.loc[sample]
-    expect(page.get_by_text(f"label {row['label']}, called {row['called']}")).to_be_visible()
-    expect(page.locator(".st-key-steps").get_by_text(PATTERNS[row["pattern"]].title)).to_be_visible()
-    expect(page.get_by_text(f"Explanation area {row['explanation_area']:.2f}")).to_be_visible()
+    page.get_by_text(f"label {row['label']}, called {row['called']}").wait_for()
+    page.locator(".st-key-steps").get_by_text(PATTERNS[row["pattern"]].title).wait_for()
+    page.get_by_text(f"Explanation area {row['explanation_area']:.2f}").wait_for()
 
 
 def test_a_verdict_is_stored_shown_filtered_undone_and_downloaded(visit, workspace, tmp_path):
@@ -252,7 +252,7 @@ def test_a_verdict_is_stored_shown_filtered_undone_and_downloaded(visit, workspa
     settled(page)
     page.get_by_role("textbox", name="Note").fill("a patch, not a lesion; =1+1")
     page.get_by_role("textbox", name="Note").blur()
-    expect(page.get_by_text("Dr Ada: note a patch")).to_be_visible()
+    page.get_by_text("Dr Ada: note a patch").wait_for()
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
     assert stored.state(key)[wanted[2]].tags == ("artefact",)
@@ -313,9 +313,9 @@ PARAMETERS = [
 @pytest.mark.parametrize("shift", [0, *(pytest.param(k, marks=pytest.mark.long) for k in range(1, len(NONSENSE)))])
 def test_nonsense_in_the_url_gives_a_page(visit, shift):
     page = visit(**{name: NONSENSE[(k + shift) % len(NONSENSE)] for k, name in enumerate(PARAMETERS)})
-    expect(page.get_by_text("of 100 records pass the filters")).to_be_visible()
+    page.get_by_text("of 100 records pass the filters").wait_for()
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.locator(".st-key-gallery :is(.tile, .empty:not([hidden]))").first).to_be_visible()
+    page.locator(".st-key-gallery :is(.tile, .empty:not([hidden]))").first.wait_for()
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_run_that_is_not_there_is_refused_in_words_and_another_shown(visit, ap
         drawn(page)
         expect(page.get_by_role("alert")).to_contain_text("This run cannot be opened")
         expect(page.get_by_test_id("stException")).to_have_count(0)
-        expect(page.get_by_text("Grad-CAM for the predicted class").first).to_be_visible()
+        page.get_by_text("Grad-CAM for the predicted class").first.wait_for()
         assert "root:" not in page.content()
 
 

@@ -33,9 +33,9 @@ def test_the_verdict_is_that_of_the_command(visit, files, name):
     workspace, items = files
     expected = gate_folders(SAMPLE / "grad_cam/malignant", items, policy.read(workspace / f"{name}.toml"))
     page = visit("/gate", run="grad_cam/malignant", review_set="items.json", policy=f"{name}.toml")
-    expect(page.get_by_role("heading", name=TITLES[expected["verdict"]], exact=True)).to_be_visible()
+    page.get_by_role("heading", name=TITLES[expected["verdict"]], exact=True).wait_for()
     for rule in expected["rules"]:
-        expect(page.get_by_role("cell", name=figure_of(rule), exact=True).first).to_be_visible()
+        page.get_by_role("cell", name=figure_of(rule), exact=True).first.wait_for()
     broken = next((rule["items"] for rule in expected["rules"] if rule["items"]), [])
     tiles = page.locator(".st-key-broken .tile")
     expect(tiles).to_have_count(len(broken))
@@ -49,11 +49,11 @@ def test_the_verdict_is_that_of_the_command(visit, files, name):
 
 def test_a_policy_that_cannot_be_read_is_named_and_a_strange_path_is_not_opened(visit, files):
     page = visit("/gate", run="grad_cam/malignant", review_set="items.json", policy="bad.toml")
-    expect(page.get_by_text("explanation.1.flor")).to_be_visible()
+    page.get_by_text("explanation.1.flor").wait_for()
     page = visit("/gate", run="grad_cam/malignant", review_set="/etc/passwd", policy="mild.toml")
     assert "review_set" not in parameters_of(page)
     page = visit("/review", review_set="/etc/passwd", candidate=[str(SAMPLE / CANDIDATES[0])])
-    expect(page.get_by_text("others in the address")).to_be_visible()
+    page.get_by_text("others in the address").wait_for()
 
 
 def test_a_blind_review_from_the_first_case_to_the_agreement(visit, files):
@@ -70,7 +70,7 @@ def test_a_blind_review_from_the_first_case_to_the_agreement(visit, files):
     assert not [word for word in ("grad_cam", "Grad-CAM", "LIME", "demo") if word in shown.replace(page.url, "")]
     keys = {"1": "right_reasons", "2": "wrong_reasons", "3": "unsure"}
     for place, task in enumerate(tasks):
-        expect(page.get_by_text(f"Case {place + 1} of {len(tasks)} · candidate {task.letter}")).to_be_visible()
+        page.get_by_text(f"Case {place + 1} of {len(tasks)} · candidate {task.letter}").wait_for()
         expect(page.get_by_text("Cohen's kappa")).to_have_count(0)
         key = "123"[place % 3]
         page.keyboard.press(key)
@@ -85,8 +85,8 @@ def test_a_blind_review_from_the_first_case_to_the_agreement(visit, files):
             for task_of_bob in tasks:
                 run_key = task_of_bob.run.manifest["content_digest"]
                 verdicts.give(run_key, task_of_bob.sample_id, "right_reasons", "Bob")
-    expect(page.get_by_text("You have reviewed every case")).to_be_visible()
-    expect(page.get_by_text("Cohen's kappa")).to_be_visible()
+    page.get_by_text("You have reviewed every case").wait_for()
+    page.get_by_text("Cohen's kappa").wait_for()
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_text(f"Case {len(tasks) - 1} of {len(tasks)}")).to_be_visible()
+    page.get_by_text(f"Case {len(tasks) - 1} of {len(tasks)}").wait_for()
     assert parameters_of(page)["place"] == [str(len(tasks) - 1)]

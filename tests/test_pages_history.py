@@ -37,20 +37,20 @@ def moved(page) -> list[str]:
 
 def test_a_version_is_added_and_held_against_the_one_before(visit, archive):
     page = visit("/history", run=RUN)
-    expect(page.get_by_role("heading", name="Versions", exact=True)).to_be_visible()
+    page.get_by_role("heading", name="Versions", exact=True).wait_for()
     assert page.get_by_role("button", name="Add this run").count() == 0
     page = visit("/history", run=OTHER)
     page.get_by_label("Note").fill("by another explainer")
     page.get_by_label("Note").press("Enter")
     settled(page)
     page.get_by_role("button", name="Add this run to the archive").click()
-    expect(page.locator(".st-key-moved .tile").first).to_be_visible()
+    page.locator(".st-key-moved .tile").first.wait_for()
     assert page.get_by_role("button", name="Add this run").count() == 0
     before, now = keys(archive)
     assert archive.find(now).note == "by another explainer"
     found = diff(archive.run(before), archive.run(now))
     for line in sentences(found):
-        expect(page.get_by_text(line, exact=True)).to_be_visible()
+        page.get_by_text(line, exact=True).wait_for()
     same = [row["id"] for row in found["samples"] if row["same_target"]]
     assert moved(page) == same[:24]
 
@@ -75,13 +75,13 @@ def test_the_pair_is_in_the_url_and_a_version_against_itself_has_not_moved(visit
     archive.add_run(open_run(SAMPLE / OTHER))
     first = history_view.name_of(archive.find(keys(archive)[0]))
     page = visit("/history", run=RUN, before=first, now=first)
-    expect(page.get_by_text("0 of 100 samples are called otherwise")).to_be_visible()
-    expect(page.get_by_text("All settings are the same.")).to_be_visible()
+    page.get_by_text("0 of 100 samples are called otherwise").wait_for()
+    page.get_by_text("All settings are the same.").wait_for()
 
 
 def test_a_sample_that_is_in_no_version_is_said_so(visit):
     page = visit("/history", run=RUN, sample="no_such")
-    expect(page.get_by_text("No version has a sample of the name no_such.")).to_be_visible()
+    page.get_by_text("No version has a sample of the name no_such.").wait_for()
 
 
 def test_a_damaged_journal_is_told_and_nothing_else_is_shown(visit, archive):
@@ -90,7 +90,7 @@ def test_a_damaged_journal_is_told_and_nothing_else_is_shown(visit, archive):
     path.write_bytes(data[:50] + b"x" + data[51:])
     try:
         page = visit("/history", run=RUN)
-        expect(page.get_by_text(re.compile("line 1 is damaged"))).to_be_visible()
+        page.get_by_text(re.compile("line 1 is damaged")).wait_for()
     finally:
         path.write_bytes(data)
 

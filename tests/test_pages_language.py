@@ -91,8 +91,8 @@ def come_in(page, name: str) -> None:
     """Say who scores."""
     page.get_by_label("Reviewer").fill(name)
     button(page, "begin_scoring").click()
-    expect(page.get_by_text(f"scored by {name}")).to_be_visible()
-    expect(page.locator("img.judged")).to_be_visible()
+    page.get_by_text(f"scored by {name}").wait_for()
+    page.locator("img.judged").wait_for()
 
 
 def bytes_of(said: str | bytes) -> bytes:
@@ -113,7 +113,7 @@ def test_the_cells_are_a_hand_count_and_lead_to_explore(language, judged, at):
     drawn(page)
     inside = expected[expected["cell"] == "correct_low"]
     wanted = inside.sort_values("explanation_coverage", kind="stable", na_position="last")["sample_id"].tolist()
-    expect(page.get_by_text(f"{len(wanted)} of 100 records pass the filters.")).to_be_visible()
+    page.get_by_text(f"{len(wanted)} of 100 records pass the filters.").wait_for()
     gallery_is(page, wanted[:60])
     assert parameters_of(page)["judged"] == ["Right, judged low"]
     page.reload()
@@ -123,14 +123,12 @@ def test_the_cells_are_a_hand_count_and_lead_to_explore(language, judged, at):
 
 def test_the_page_says_whose_opinion_it_is_and_how_far_to_trust_it(language):
     page = language()
-    expect(page.get_by_text("This is the opinion of spy, a vision-language model on this machine")).to_be_visible()
+    page.get_by_text("This is the opinion of spy, a vision-language model on this machine").wait_for()
     unscored = sum(score_of(sample_id) is None for sample_id in by_hand()["sample_id"])
-    expect(page.get_by_text(f"{100 - unscored} of 100 records scored · {unscored} on which it could")).to_be_visible()
-    expect(
-        page.get_by_text(re.compile("(patch|even).* goes with being called (benign|malignant)")).first
-    ).to_be_visible()
-    expect(page.get_by_text("How far to trust this list.")).to_be_visible()
-    expect(page.get_by_text("No difference from the plain ranking can be told from chance")).to_be_visible()
+    page.get_by_text(f"{100 - unscored} of 100 records scored · {unscored} on which it could").wait_for()
+    page.get_by_text(re.compile("(patch|even).* goes with being called (benign|malignant)")).first.wait_for()
+    page.get_by_text("How far to trust this list.").wait_for()
+    page.get_by_text("No difference from the plain ranking can be told from chance").wait_for()
     suspects = by_hand()
     suspects = suspects[suspects["cell"] == "wrong_high"]["sample_id"].tolist()
     shown = page.locator(".st-key-suspects .tile").evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.id)")
@@ -145,15 +143,15 @@ def test_a_tile_says_what_was_said_of_its_record(language):
     sample_id = tile.get_attribute("data-id")
     tile.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text(f"Because {SECRET}.")).to_be_visible()
-    expect(dialog.get_by_text(f"Score {score_of(sample_id)} of 5")).to_be_visible()
+    dialog.get_by_text(f"Because {SECRET}.").wait_for()
+    dialog.get_by_text(f"Score {score_of(sample_id)} of 5").wait_for()
     assert parameters_of(page)["record"] == [sample_id]
     dialog.get_by_role("link", name="Open in Explore").click()
     page.wait_for_url("**/explore?**")
     drawn(page)
     assert parameters_of(page)["case"] == [sample_id]
     page.get_by_text("What the judge “oracle” says").click()
-    expect(page.get_by_text(f"Because {SECRET}.")).to_be_visible()
+    page.get_by_text(f"Because {SECRET}.").wait_for()
 
 
 def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, judged, workspace):
@@ -169,7 +167,7 @@ def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, jud
     expect(progress).to_have_text(f"0 of {total} scored by Ann")
     given = {}
     for place, key in enumerate("2530x1"):
-        expect(page.locator("img.judged")).to_be_visible()
+        page.locator("img.judged").wait_for()
         assert SECRET not in page.content()
         expect(page.get_by_text("Quadratic kappa")).to_have_count(0)
         page.keyboard.press(key)
@@ -182,13 +180,13 @@ def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, jud
     stored = people.PeopleScores(workspace / "scores.sqlite")
     assert list(stored.given(judged.manifest["content_digest"], "masked")["Ann"].items()) == list(given.items())
     page.get_by_text("Show what the judge said of the picture I scored last").click()
-    expect(page.get_by_text(f"Because {SECRET}.")).to_be_visible()
+    page.get_by_text(f"Because {SECRET}.").wait_for()
     again = language(part="Score for yourself")
     come_in(again, "Ann")
     expect(again.get_by_text("scored by Ann")).to_have_text(f"6 of {total} scored by Ann")
     assert SECRET not in again.content()
     page = language()
-    expect(page.get_by_role("heading", name="People against the judge")).to_be_visible()
+    page.get_by_role("heading", name="People against the judge").wait_for()
     both = {each: score for each, score in given.items() if score is not None}
     found = figures(np.array([score_of(each) for each in both], float), list(both.values()))
     assert found["n"] == sum(score_of(each) is not None for each in both) > 0
@@ -198,10 +196,10 @@ def test_a_blind_scorer_sees_nothing_of_the_judge_before_the_score(language, jud
 def test_a_run_that_nobody_judged_is_judged_from_the_page(visit, tmp_path):
     run = copied(tmp_path)
     page = visit("/language", run=str(run.folder))
-    expect(page.get_by_text("Nobody has judged these maps yet.")).to_be_visible()
+    page.get_by_text("Nobody has judged these maps yet.").wait_for()
     button(page, "judge_run").click()
-    expect(page.get_by_text("This is the opinion of measured")).to_be_visible()
-    expect(page.get_by_text("of 100 records scored")).to_be_visible()
+    page.get_by_text("This is the opinion of measured").wait_for()
+    page.get_by_text("of 100 records scored").wait_for()
 
 
 def test_texts_damage_and_what_was_not_asked_are_told_as_they_are(visit, tmp_path):
@@ -225,29 +223,29 @@ def test_texts_damage_and_what_was_not_asked_are_told_as_they_are(visit, tmp_pat
     for name, fault in (("flipped", "found other bytes"), ("broken", "expected a JSON file")):
         told = page.get_by_text(f"The judgements named {name} cannot be read.")
         expect(told).to_contain_text(fault)
-    expect(page.get_by_text("There are no judgements named nosuch; shown are those of hostile.")).to_be_visible()
+    page.get_by_text("There are no judgements named nosuch; shown are those of hostile.").wait_for()
     scored = int(asked.notna().sum())
-    expect(page.get_by_text(f"{scored} of 40 records scored · 60 of the run's 100 were not asked")).to_be_visible()
-    expect(page.get_by_text(f"{100 - scored} records are in no cell: 60 were not asked, the others")).to_be_visible()
+    page.get_by_text(f"{scored} of 40 records scored · 60 of the run's 100 were not asked").wait_for()
+    page.get_by_text(f"{100 - scored} records are in no cell: 60 were not asked, the others").wait_for()
     heights = [page.locator(f".st-key-cell_wrong_{level}").bounding_box()["height"] for level in ("high", "low")]
     assert heights[0] == pytest.approx(heights[1], abs=1)
     assert not re.search(r"\d%", page.locator("[data-testid=stMain]").inner_text())
 
     page = visit("/language", run=str(run.folder), judge="flipped", record=silent)
     said = page.get_by_role("dialog").get_by_text("There is no judgement that can be read")
-    expect(said).to_be_visible()
+    said.wait_for()
     assert UNREADABLE in said.inner_text().replace("\u2060", "")
-    expect(page.get_by_text("Those named flipped cannot be read; shown are those of hostile.")).to_be_visible()
+    page.get_by_text("Those named flipped cannot be read; shown are those of hostile.").wait_for()
 
     shutil.rmtree(run.folder / "judgements" / "hostile")
     page = visit("/explore", run=str(run.folder), judge="flipped", case=first)
     expect(page.get_by_text("What the judge")).to_have_count(0)
     (run.folder / "judgements" / "begun").mkdir()
     page = visit("/language", run=str(run.folder), judge="begun")
-    expect(page.get_by_text("The judgements named begun are not finished.")).to_be_visible()
-    expect(page.get_by_text("There are no other judgements of these maps.")).to_be_visible()
+    page.get_by_text("The judgements named begun are not finished.").wait_for()
+    page.get_by_text("There are no other judgements of these maps.").wait_for()
     expect(page.get_by_text("cannot be read.")).to_have_count(2)
-    expect(button(page, "judge_run")).to_be_visible()
+    button(page, "judge_run").wait_for()
 
 
 def test_where_nothing_is_outlined_the_page_says_why_nothing_is_scored(visit, tmp_path):
@@ -261,7 +259,7 @@ def test_where_nothing_is_outlined_the_page_says_why_nothing_is_scored(visit, tm
     manifest["judge"] |= {"name": "measured", "measures": True}
     write_json(run.folder / "judgements" / "silent" / "manifest.json", sealed(manifest))
     page = visit("/language", run=str(run.folder))
-    expect(page.get_by_text("No map has a score: no record of this run has an outline")).to_be_visible()
+    page.get_by_text("No map has a score: no record of this run has an outline").wait_for()
     for absent in (
         "fully on the outlined region",
         "How far to trust this list",
@@ -270,7 +268,7 @@ def test_where_nothing_is_outlined_the_page_says_why_nothing_is_scored(visit, tm
     ):
         expect(page.get_by_text(absent)).to_have_count(0)
     page = visit("/language", run=str(run.folder), part="Score for yourself")
-    expect(page.get_by_text("The judge has scored none of these pictures")).to_be_visible()
+    page.get_by_text("The judge has scored none of these pictures").wait_for()
     come_in(page, "Eve")
     page.keyboard.press("3")
     expect(page.get_by_text("scored by Eve")).to_have_text("1 of 12 scored by Eve")

@@ -35,9 +35,7 @@ def test_two_clicks_lead_to_the_missed_melanomas(visit):
     page, table = visit("/"), records()
     missed = table[(table["label"] == "malignant") & (table["called"] == "benign")]
     outside = (missed["explanation_coverage"] < 0.5).sum()
-    expect(
-        page.get_by_text(f"{len(missed)} of 41 malignant records were called benign; in {outside} of")
-    ).to_be_visible()
+    page.get_by_text(f"{len(missed)} of 41 malignant records were called benign; in {outside} of").wait_for()
     page.get_by_role("link", name=f"Show {len(missed)}", exact=True).first.click()
     shows(page, ids(missed))
     page.get_by_role("link", name="Overview").click()
@@ -50,26 +48,26 @@ def test_two_clicks_lead_to_the_missed_melanomas(visit):
 def test_every_lead_shows_as_many_records_as_it_says(visit, app):
     page = visit("/", run="lime/predicted")
     links = page.locator("[class*=st-key-lead_] a")
-    expect(links.first).to_be_visible()
+    links.first.wait_for()
     found = [(links.nth(k).get_attribute("href"), links.nth(k).inner_text()) for k in range(links.count())]
     assert len(found) >= 3
     for link, text in found:
         page.goto(f"{app}/{link.lstrip('/')}")
         drawn(page)
-        expect(page.get_by_text(f"{text.removeprefix('Show ')} of 100 records pass")).to_be_visible()
+        page.get_by_text(f"{text.removeprefix('Show ')} of 100 records pass").wait_for()
 
 
 def test_the_run_and_the_operating_point_go_from_page_to_page(visit):
     page = visit("/")
     pill(page, "at", "Sensitivity 0.95").click()
-    expect(page.get_by_text("records are called otherwise")).to_be_visible()
+    page.get_by_text("records are called otherwise").wait_for()
     pick(page, "run_choice", "LIME for malignant · sample · test · demo")
-    expect(page.get_by_text("How far LIME for malignant agrees")).to_be_visible()
+    page.get_by_text("How far LIME for malignant agrees").wait_for()
     assert parameters_of(page)["run"] == [str(SAMPLE / "lime/malignant")]
     point = records("lime/malignant", 0.5)
     page.get_by_role("link", name="Explore", exact=True).click()
     shows(page, ids(point))
-    expect(page.get_by_text("what LIME for malignant points to")).to_be_visible()
+    page.get_by_text("what LIME for malignant points to").wait_for()
     assert parameters_of(page)["at"] == ["Sensitivity 0.95"]
 
 
@@ -96,7 +94,7 @@ def test_the_figures_are_those_of_the_run_and_every_run_is_listed(visit):
     expect(page.get_by_role("link", name="Explore /")).to_have_count(len(RUNS))
     page.get_by_label("Folder of a run").fill("../../etc")
     page.get_by_label("Folder of a run").press("Enter")
-    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_role("alert").wait_for()
 
 
 # ---- the look of every page
@@ -197,9 +195,9 @@ def test_every_page_fits_and_can_be_read(visit, app, width, scheme):
         page.goto(address(app, path, **parameters))
         drawn(page)
         if name == "explore":
-            expect(tiles(page).first).to_be_visible()
+            tiles(page).first.wait_for()
         if name == "case":
-            expect(page.locator(".st-key-viewer .stage").first).to_be_visible()
+            page.locator(".st-key-viewer .stage").first.wait_for()
         settled(page)
         wide = page.evaluate(
             "[document.documentElement, document.querySelector('[data-testid=stMain]')]"

@@ -229,18 +229,18 @@ def test_page_needs_no_torch(workspace):
 
 def test_a_picture_leads_to_its_reasons_and_back(visit):
     page = visit("/structure", track="tracks/drawn")
-    expect(page.get_by_text("A prototype is a kind of place")).to_be_visible()
+    page.get_by_text("A prototype is a kind of place").wait_for()
     tile = page.locator(".st-key-prototypes button.tile").first
     name = tile.get_attribute("data-id")
     tile.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text(f"{name} · label")).to_be_visible()
+    dialog.get_by_text(f"{name} · label").wait_for()
     expect(dialog.locator(".st-key-sample_maps .tile")).to_have_count(7)
     page.wait_for_url(lambda url: url.endswith(f"sample={name}"))
     witness = dialog.locator(f".st-key-lessons button.tile:not([data-id={name}])").first
     other = witness.get_attribute("data-id")
     witness.click()
-    expect(dialog.get_by_text(f"{other} · label")).to_be_visible()
+    dialog.get_by_text(f"{other} · label").wait_for()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     page.wait_for_url(lambda url: "sample" not in url)
@@ -249,7 +249,7 @@ def test_a_picture_leads_to_its_reasons_and_back(visit):
 def test_url_restores_the_page(visit):
     chosen = {"class": "hook", "unit": "Divided by the mean", "one": "hook", "other": "bar", "prototype": "Prototype 8"}
     page = visit("/structure", track="tracks/drawn", sample="s0009", **chosen)
-    expect(page.get_by_role("dialog").get_by_text("s0009 · label")).to_be_visible()
+    page.get_by_role("dialog").get_by_text("s0009 · label").wait_for()
     expect(page.get_by_text("Images that carry prototype 8")).to_be_attached()
     before = parameters_of(page)
     assert before.items() >= {name: [value] for name, value in chosen.items()}.items()
@@ -270,12 +270,12 @@ def test_keyboard_reaches_every_picture(visit):
     below = page.locator(".st-key-prototypes .row").nth(1).locator("button.tile").nth(1)
     expect(below).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog").get_by_text(f"{below.get_attribute('data-id')} · label")).to_be_visible()
+    page.get_by_role("dialog").get_by_text(f"{below.get_attribute('data-id')} · label").wait_for()
 
 
 def test_hostile_names_stay_text_and_absent_images_are_said(visit):
     page = visit("/structure", track="tracks/hostile", width=1024, scheme="dark", **{"class": HOSTILE[1]})
-    expect(page.get_by_text("How the prototypes of **bold** [x](http:")).to_be_visible()
+    page.get_by_text("How the prototypes of **bold** [x](http:").wait_for()
     assert page.locator("img[src=x]").count() == 0 and page.locator("a[href*='evil']").count() == 0
     tiles = page.locator(".st-key-prototypes svg.world")
     assert all("the image cannot be shown" in tile.get_attribute("aria-label") for tile in tiles.all())
@@ -286,7 +286,7 @@ def test_hostile_names_stay_text_and_absent_images_are_said(visit):
 def test_a_track_is_analysed_from_the_page(visit, tracks):
     page = visit("/structure", track="tracks/fresh")
     page.get_by_role("button", name="Analyse").click()
-    expect(page.get_by_text("What is a prototype?")).to_be_visible()
+    page.get_by_text("What is a prototype?").wait_for()
     drawn(page)
     assert (tracks / "fresh" / "structure.json").is_file()
     (tracks / "fresh" / "structure.json").unlink()
@@ -295,6 +295,6 @@ def test_a_track_is_analysed_from_the_page(visit, tracks):
 @pytest.mark.parametrize(("width", "scheme", "sample"), [(1440, "light", {}), (1024, "dark", {"sample": "s0007"})])
 def test_nothing_stands_in_a_readers_way(visit, width, scheme, sample):
     page = visit("/structure", track="tracks/drawn", width=width, scheme=scheme, **sample)
-    expect(page.locator(f".st-key-{'lessons' if sample else 'prototypes'} .tile").first).to_be_visible()
+    page.locator(f".st-key-{'lessons' if sample else 'prototypes'} .tile").first.wait_for()
     assert not faults(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -105,7 +105,7 @@ def test_dragging_selects_bins_and_says_so_before_python_does(show):
         page.mouse.up()
         said.append(f"'select' {first} {last}")
         log_is(page, *said)
-        expect(chart(page).locator(".outside.right").first).to_be_visible()
+        chart(page).locator(".outside.right").first.wait_for()
 
 
 def _step(page) -> float:
@@ -149,7 +149,7 @@ def test_a_selection_is_cleared_by_button_escape_and_double_click(show):
     ]
     for clear in clearing:
         page.mouse.click(*bin_at(page, 3))
-        expect(page.locator(".st-key-histogram0 .clear")).to_be_visible()
+        page.locator(".st-key-histogram0 .clear").wait_for()
         clear()
         expect(page.locator(".st-key-histogram0 .clear")).to_be_hidden()
         expect(page.get_by_test_id("stCode")).to_have_text(re.compile(r"'select' None None$"))
@@ -423,22 +423,22 @@ def test_outlines_lie_on_the_picture_whatever_its_shape(show):
 def test_switches_hide_the_outlines_of_every_gallery_from_then_on(show):
     page = show("gallery")
     truth, explanation = (gallery_tiles(page).nth(1).locator(f".{kind} .line") for kind in ("truth", "explanation"))
-    expect(truth).to_be_visible()
+    truth.wait_for()
     page.get_by_label("Drawn by a human").uncheck()
     expect(truth).to_be_hidden()
-    expect(explanation).to_be_visible()
+    explanation.wait_for()
     page.get_by_text("Gallery", exact=True).click()
     expect(gallery_tiles(page)).to_have_count(0)
     page.get_by_text("Gallery", exact=True).click()
-    expect(explanation).to_be_visible()
+    explanation.wait_for()
     expect(truth).to_be_hidden()
     page.get_by_label("Drawn by a human").check()
-    expect(truth).to_be_visible()
+    truth.wait_for()
 
 
 def test_an_empty_gallery_says_so(show):
     page = show("gallery", "bare")
-    expect(page.get_by_text("No record passes these filters.")).to_be_visible()
+    page.get_by_text("No record passes these filters.").wait_for()
 
 
 # ---- viewer
