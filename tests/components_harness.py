@@ -1,7 +1,7 @@
 """A page with every component on fixed data of the sample runs, which writes each trigger it got below them.
 
-``?show=matrix&show=keys`` draws only these; ``hostile`` puts markup into every text, ``many`` makes a large matrix,
-``bare`` leaves the gallery empty, ``wide`` gives charts the whole width.
+"matrix keys" in the field at its end draws these; "hostile" puts markup into every text, "many" makes a large matrix,
+"bare" leaves the gallery empty, "wide" gives charts the whole width. Whatever is written there begins anew.
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ from xai_core.ui import components
 
 EVIL = "<img src=x onerror=alert(1)>"
 NAMES = ("keys", "histogram", "matrix", "gallery", "viewer")
+FLAGS = ("hostile", "many", "bare", "wide")
 
 
 def main() -> None:
     st.set_page_config(layout="wide")
-    asked = st.query_params.get_all("show") or NAMES
+    asked = st.session_state.get("asked", "").split()
+    if asked:
+        draw([name for name in NAMES if name in asked], {flag: flag in asked for flag in FLAGS})
+    st.text_input("Components", key="asked", on_change=begin_anew)
+
+
+def begin_anew() -> None:
+    for name in set(st.session_state) - {"asked"}:
+        del st.session_state[name]
+
+
+def draw(names: list[str], flags: dict) -> None:
     st.session_state.setdefault("log", [])
-    flags = {name: name in st.query_params for name in ("hostile", "many", "bare", "wide")}
-    for name in asked:
+    for name in names:
         globals()[f"show_{name}"](flags)
     st.text_input("Note", key="note")
     st.slider("Level", 0, 10, key="level")

@@ -196,8 +196,13 @@ def menu(page, name: str) -> None:
 def case_is(page, sample_id: str, place: str) -> None:
     """Wait until a record is open and the page listens to its keys."""
     page.locator(".st-key-steps").get_by_text(f"{sample_id} · {place}").wait_for()
-    # the keyboard is listened to from when its script has come, which the viewer's does after it
+    listening(page)
     page.locator(".st-key-viewer .stage").first.wait_for()
+
+
+def listening(page, key: str = "keys") -> None:
+    """Return when the keyboard is listened to, which it is from when the script of this component has come."""
+    page.locator(f".st-key-{key} [aria-keyshortcuts]").wait_for(state="attached")
 
 
 def given_is(page, verdict: str, given: bool = True) -> None:

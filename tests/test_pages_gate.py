@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pages_fixtures import SAMPLE, drawn, expect, parameters_of, settled
+from pages_fixtures import SAMPLE, drawn, expect, listening, parameters_of, settled
 
 from xai_core.release import blind, policy, review_set
 from xai_core.release.gate import gate_folders
@@ -69,6 +69,7 @@ def test_a_blind_review_from_the_first_case_to_the_agreement(visit, files):
     shown = page.content()
     assert not [word for word in ("grad_cam", "Grad-CAM", "LIME", "demo") if word in shown.replace(page.url, "")]
     keys = {"1": "right_reasons", "2": "wrong_reasons", "3": "unsure"}
+    listening(page, "blind_keys")
     for place, task in enumerate(tasks):
         page.get_by_text(f"Case {place + 1} of {len(tasks)} · candidate {task.letter}").wait_for()
         expect(page.get_by_text("Cohen's kappa")).to_have_count(0)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from language_fixtures import Spy, whole_rows
-from pages_fixtures import SAMPLE, button, drawn, expect, gallery_is, parameters_of, records, settled
+from pages_fixtures import SAMPLE, button, drawn, expect, gallery_is, listening, parameters_of, records, settled
 
 from xai_core.files import read_json, sealed, write_json
 from xai_core.language import people
@@ -93,6 +93,7 @@ def come_in(page, name: str) -> None:
     button(page, "begin_scoring").click()
     page.get_by_text(f"scored by {name}").wait_for()
     page.locator("img.judged").wait_for()
+    listening(page, "score_keys")
 
 
 def bytes_of(said: str | bytes) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser_fixtures import watch
+from pages_fixtures import expect, listening, settled
 
 from xai_core.geometry import upsample
 from xai_core.runs import open_run
@@ -18,27 +21,59 @@ SIZES = [(1440, "light"), (1024, "dark")]
 
 
 @pytest.fixture(scope="module")
-def harness(serve):
-    return serve(ROOT / "tests" / "components_harness.py", cwd=ROOT)
+def pages(serve, browser) -> Iterator[Callable[..., tuple]]:
+    """Return ``pages(width, height, scheme) -> (Page, its faults so far)``: a page serves until it is given up."""
+    url = serve(ROOT / "tests" / "components_harness.py", cwd=ROOT)
+    opened = {}
+
+    def page_of(width: int, height: int, scheme: str) -> tuple:
+        look = width, height, scheme
+        if look not in opened:
+            faults = []
+            page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
+            watch(page, faults)
+            page.goto(url)
+            opened[look] = page, faults
+        return opened[look]
+
+    page_of.give_up = opened.clear
+    yield page_of
+    for page, _ in opened.values():
+        page.context.close()
 
 
 @pytest.fixture
-def show(harness, page):
-    """Return ``show("matrix", "many") -> Page``: the harness with one component, or "matrix gallery", drawn."""
+def show(pages, request) -> Iterator[Callable[..., object]]:
+    """Return ``show("matrix", "many", width=1440) -> Page``: the harness with one component, or "matrix gallery".
 
-    def open_component(names: str, *flags: str, **options):
-        query = "&".join([*(f"show={name}" for name in names.split()), *(f"{flag}=1" for flag in flags)])
-        new = page(f"{harness}/?{query}", **options)
-        new.get_by_role("button", name="Draw again").wait_for()
-        return new
+    Every call begins with an empty page, so that nothing of another test is left, and after one that failed with a new
+    page.
+    """
+    failed, used = request.session.testsfailed, []
 
-    return open_component
+    def draw(names: str, *flags: str, width: int = 1440, height: int = 1000, scheme: str = "light"):
+        page, faults = pages(width, height, scheme)
+        used.append(faults)
+        page.set_viewport_size({"width": width, "height": height})
+        ask_for(page, "")
+        expect(page.get_by_test_id("stBidiComponentIsolated")).to_have_count(0)
+        page.evaluate("localStorage.clear()")
+        ask_for(page, " ".join([names, *flags]))
+        page.get_by_role("button", name="Draw again").wait_for()
+        page.evaluate("document.activeElement.blur(), document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+        page.mouse.move(0, 0)
+        return page
+
+    yield draw
+    if request.session.testsfailed > failed:
+        pages.give_up()
+    assert not any(used), used
 
 
-def expect(thing):
-    from playwright.sync_api import expect as of_playwright
-
-    return of_playwright(thing)
+def ask_for(page, words: str) -> None:
+    field = page.get_by_label("Components", exact=True)
+    field.fill(words)
+    field.press("Enter")
 
 
 def log_is(page, *lines: str) -> None:
@@ -657,18 +692,12 @@ for (let k = 0; k < 30; k += 1) {
 def drawn_again(page) -> None:
     """Let the server answer a press of a button, so that anything sent before it has been answered too."""
     page.get_by_role("button", name="Draw again").click()
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-
-
-def listening(page):
-    page.wait_for_function("document.querySelector('.st-key-keys [data-testid=stBidiComponentIsolated]')?.shadowRoot")
-    page.wait_for_function("document.querySelector('.st-key-keys [data-testid=stBidiComponentIsolated]').shadowRoot"
-                           ".querySelector('span')")  # fmt: skip
-    return page
+    settled(page)
 
 
 def test_a_key_is_heard_without_any_click(show):
-    page = listening(show("keys"))
+    page = show("keys")
+    listening(page)
     page.keyboard.press("ArrowRight")
     log_is(page, "'press' 'next'")
     page.keyboard.press("1")
@@ -678,7 +707,8 @@ def test_a_key_is_heard_without_any_click(show):
 
 
 def test_keys_pressed_in_a_row_are_answered_in_order_and_a_held_one_once(show):
-    page = listening(show("keys"))
+    page = show("keys")
+    listening(page)
     page.evaluate(THREE_KEYS)
     log = ["'press' 'next'", "'press' 'right_reasons'", "'press' 'previous'"]
     log_is(page, *log)
@@ -689,7 +719,8 @@ def test_keys_pressed_in_a_row_are_answered_in_order_and_a_held_one_once(show):
 
 
 def test_keys_are_left_to_whom_they_belong(show):
-    page = listening(show("keys"))
+    page = show("keys")
+    listening(page)
     page.get_by_label("Note").fill("")
     page.get_by_label("Note").press("n")
     expect(page.get_by_label("Note")).to_have_value("n")
@@ -703,7 +734,8 @@ def test_keys_are_left_to_whom_they_belong(show):
 
 
 def test_keys_do_nothing_behind_a_dialog(show):
-    page = listening(show("keys"))
+    page = show("keys")
+    listening(page)
     page.get_by_role("button", name="Dialog").click()
     page.get_by_text("In front of the page").wait_for()
     page.keyboard.press("n")
@@ -714,7 +746,8 @@ def test_keys_do_nothing_behind_a_dialog(show):
 
 
 def test_a_component_that_has_gone_hears_nothing(show):
-    page = listening(show("keys"))
+    page = show("keys")
+    listening(page)
     page.keyboard.press("n")
     log_is(page, "'press' 'next'")
     page.get_by_text("Keyboard", exact=True).click()

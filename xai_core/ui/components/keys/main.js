@@ -12,6 +12,7 @@ export default function ({ data: bytes, parentElement, setTriggerValue }) {
   const data = unpack(bytes);
   const keyboard = listeners.get(parentElement) ?? create(parentElement);
   keyboard.bindings = data.bindings;
+  keyboard.root.host.setAttribute("aria-keyshortcuts", Object.keys(data.bindings).join(" "));
   keyboard.send = setTriggerValue;
   keyboard.turn += 1;
   answer(keyboard, data.answered);
@@ -30,6 +31,7 @@ function create(root) {
 
 function remove(keyboard) {
   document.removeEventListener("keydown", keyboard.listener);
+  keyboard.root.host.removeAttribute("aria-keyshortcuts");
   clearTimeout(keyboard.timer);
   listeners.delete(keyboard.root);
 }
