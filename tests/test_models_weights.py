@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -204,3 +206,21 @@ def _number(name: str, tensor: torch.Tensor) -> torch.Tensor:
         return torch.tensor(0)
     spread = torch.randn(tensor.shape) / max(tensor[0].numel(), 1) ** 0.5
     return spread.abs() + 0.5 if name.endswith("running_var") else spread
+
+
+UNCOMPILED = """
+import sys
+from xai_core.models.architectures import import_timm
+network = import_timm().create_model("test_resnet", num_classes=2)
+assert "torch._dynamo" not in sys.modules
+import torch
+rate = torch.optim.SGD(network.parameters(), 0.1)
+network(torch.zeros(2, 3, 32, 32)).sum().backward()
+rate.step()
+import torch._dynamo
+assert torch._dynamo.utils.is_compile_supported and torch._dynamo.disable(len)([1]) == 1
+"""
+
+
+def test_a_network_is_made_without_torchs_compiler_which_is_there_for_whoever_asks():
+    subprocess.run([sys.executable, "-W", "error", "-c", UNCOMPILED], check=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from xai_core.models.no_compiler import without_compiler
 from xai_core.models.torchvision_operators import declare_missing_operators
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def _package() -> tuple:
     import torch
 
     declare_missing_operators()
-    import pytorch_grad_cam
+    with without_compiler():
+        import pytorch_grad_cam
 
     handed_on = {
         np.mean: lambda a, axis: torch.mean(a, dim=axis),

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from xai_core.errors import BadInput
+from xai_core.models.no_compiler import without_compiler
 from xai_core.models.torchvision_operators import declare_missing_operators
 from xai_core.models.weights import load_weights
 
@@ -93,9 +95,7 @@ def timm_settings(name: str) -> dict:
     BadInput
         Where timm has no such architecture; the message names the nearest.
     """
-    import_timm()
-    import timm
-
+    timm = import_timm()
     # a name with a scheme ("hf-hub:...") would fetch its own settings from elsewhere
     if ":" in name or not timm.is_model(name):
         near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), 3)
@@ -142,17 +142,19 @@ def as_built(state: Mapping[str, torch.Tensor], network: torch.nn.Module) -> dic
     return renamed
 
 
-def import_timm() -> None:
-    """Make ``import timm`` work beside any torch; call it before."""
+@cache
+def import_timm() -> ModuleType:
+    """Return timm, which imports beside any torch."""
     declare_missing_operators()
+    with without_compiler():
+        import timm
+    return timm
 
 
 def _build_timm(name: str, classes: int, options: Mapping[str, object]) -> torch.nn.Module:
     timm_settings(name)
-    import timm
-
     try:
-        return timm.create_model(name, pretrained=False, num_classes=classes, **options)
+        return import_timm().create_model(name, pretrained=False, num_classes=classes, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError, KeyError) as error:
         raise _bad(name, "options that timm's create_model takes", f"{type(error).__name__}: {error}") from error
 

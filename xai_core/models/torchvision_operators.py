@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from xai_core.models.no_compiler import without_compiler
+
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -22,7 +24,8 @@ def declare_missing_operators() -> object | None:
     import torch
 
     try:
-        import torchvision.extension as compiled
+        with without_compiler():
+            import torchvision.extension as compiled
 
         if compiled._has_ops():
             return None
