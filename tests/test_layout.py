@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,13 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
-    """Yield the dotted names that a file imports when it runs: imports for type checking alone are left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def imports(path: Path, *, top_only: bool = False) -> tuple[str, ...]:
+    """Return the dotted names that a file imports when it runs: imports for type checking alone are left out."""
+    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8")), top_only))
+
+
+def _imports(tree: ast.Module, top_only: bool) -> Iterator[str]:
     nodes = tree.body if top_only else ast.walk(tree)
     skipped = {id(node) for block in ast.walk(tree) if _type_checking(block) for node in ast.walk(block)}
     for node in nodes:
