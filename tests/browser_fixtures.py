@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -86,25 +87,44 @@ def page(browser) -> Iterator[Callable[..., object]]:
 
 @contextlib.contextmanager
 def contexts_of(browser, patience: int, known: Callable[[object], bool] = lambda line: False):
-    """Hand out ``new_page(width, height, scheme)``, each page in a context of its own with `patience` ms of time-out.
+    """Hand out ``new_page(width, height, scheme)``, each page as in a browser of its own, with `patience` ms for all.
 
     Fails on leaving where any of them had an exception, a console error that is not `known`, or a request beyond this
     machine.
     """
-    contexts, faults = [], []
+    pages, faults = [], []
 
     def new_page(width: int = 1440, height: int = 1000, scheme: str = "light"):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        context.set_default_timeout(patience)
-        page = context.new_page()
+        page = (browser.new_context() if pages else kept_context(browser)).new_page()
+        pages.append(page)
+        page.set_default_timeout(patience)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         watch(page, faults, known)
         return page
 
     yield new_page
-    for context in contexts:
-        context.close()
+    for page in pages[1:]:
+        page.context.close()
+    if pages:
+        forget(pages[0])
     assert not faults, "\n".join(faults)
+
+
+@cache
+def kept_context(browser):
+    """Return the context of every test's first page: what the app is made of has been fetched already."""
+    return browser.new_context()
+
+
+def forget(page) -> None:
+    """Close a page and its windows, and whatever it stored."""
+    context = page.context
+    if not page.is_closed() and page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
+    context.clear_cookies()
+    for each in context.pages:
+        each.close()
 
 
 def watch(page, faults: list[str], known: Callable[[object], bool] = lambda line: False) -> None:
