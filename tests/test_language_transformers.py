@@ -184,6 +184,8 @@ def test_folders_that_are_no_use_are_refused(folder, tmp_path, monkeypatch):
     refused(lambda copy: (copy / "model.safetensors").write_bytes(b"nothing"), "found")
     refused(lambda copy: (copy / "chat_template.jinja").unlink(), "no chat template")
     refused(without_a_weight, "no weights for 1 parts")
+    with pytest.raises(BadInput, match="no such folder"):
+        judge_of(tmp_path / "none")
     assert not (tmp_path / "ran").exists()
 
 

@@ -54,6 +54,12 @@ def test_a_policy_that_cannot_be_read_is_named_and_a_strange_path_is_not_opened(
     assert "review_set" not in parameters_of(page)
     page = visit("/review", review_set="/etc/passwd", candidate=[str(SAMPLE / CANDIDATES[0])])
     page.get_by_text("others in the address").wait_for()
+    begin = page.get_by_role("button", name="Begin")
+    expect(begin).to_be_disabled()
+    page.get_by_text("Before you begin: your name.").wait_for()
+    page.get_by_label("Reviewer").fill("Eve")
+    page.get_by_label("Reviewer").press("Enter")
+    expect(begin).to_be_enabled()
 
 
 def test_a_blind_review_from_the_first_case_to_the_agreement(visit, files):

@@ -172,6 +172,8 @@ def _folder_of(model: str) -> tuple[Path, str]:
     if (folder := Path(model)).is_dir():
         files = sorted(file for pattern in FILES for file in folder.glob(pattern))
         known = hashlib.sha256("".join(f"{file.name} {sha256_of(file)}\n" for file in files).encode()).hexdigest()
+    elif model.startswith((".", "/", "~")):  # no name on the hub begins so
+        raise _unusable(model, "no such folder")
     else:
         folder = _fetched(model)
         known = folder.name

@@ -65,8 +65,10 @@ def set_up() -> None:
     def begin() -> None:
         st.query_params.from_dict({"review_set": file, "candidate": chosen})
 
-    ready = bool(chosen and reviewer())
-    st.button("Begin", type="primary", key="begin", on_click=begin, disabled=not ready, icon=":material/play_arrow:")
+    absent = [words for words, there in (("a candidate", chosen), ("your name", reviewer())) if not there]
+    st.button("Begin", type="primary", key="begin", on_click=begin, disabled=bool(absent), icon=":material/play_arrow:")
+    if absent:
+        st.caption(f"Before you begin: {' and '.join(absent)}.")
     st.caption("Each reviewer gets an order and letters of their own. Who comes back under the same name goes on.")
 
 
