@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import pytest
-from i2x_taught import OPTIONS, strokes_of, teach, verdict
+from i2x_taught import strokes_of, teach, verdict
 
 from xai_core.datasets.strokes import PAIR
 from xai_core.i2x.evidence import Evidence, evidence_of
+from xai_core.i2x.options import Options
 from xai_core.i2x.structure import structure_of, uncertain_prototypes
 
-SEEDS = range(10)
+SEEDS = range(20, 30)
+"""No choice was made on them: the set, the lessons and the number of prototypes were settled on 105 to 114."""
+
+PLANTED = {"uncertain": ["ring"], "shared": ["C: cross", "D: bar"], "specialised": ["D: post", "D: slash"], "wrong": []}
+UNPAIRED = Options(resamples=20, repeats=1)  # neither decides who is called uncertain
 
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
     """Return the evidence of one seed, its structure, and which prototype is which stroke."""
-    dataset, track = teach(tmp_path_factory.mktemp("taught"), 1)
+    dataset, track = teach(tmp_path_factory.mktemp("taught"), SEEDS[0])
     evidence = evidence_of(track)
-    return evidence, structure_of(evidence, OPTIONS), strokes_of(dataset, track)
+    return evidence, structure_of(evidence), strokes_of(dataset, track)
 
 
 def unpaired(evidence: Evidence, seed: int) -> Evidence:
@@ -36,9 +41,7 @@ def unpaired(evidence: Evidence, seed: int) -> Evidence:
 
 def test_the_planted_strokes_are_found(taught):
     _, structure, owners = taught
-    found = verdict(structure, owners)
-    assert found["uncertain"] == ["ring"], found
-    assert found["shared"] == ["A", "B", "C", "D"] and not found["wrong"], found
+    assert verdict(structure, owners) == PLANTED
 
 
 def test_rows_of_effects_sum_to_zero(taught):
@@ -52,23 +55,21 @@ def test_rows_of_effects_sum_to_zero(taught):
 
 
 def test_an_unpaired_track_has_no_uncertain_prototype(taught):
-    options = replace(OPTIONS, resamples=20, repeats=1)
-    assert not uncertain_prototypes(structure_of(unpaired(taught[0], 0), options), PAIR)
+    assert not uncertain_prototypes(structure_of(unpaired(taught[0], 0), UNPAIRED), PAIR)
 
 
 @pytest.mark.long
 def test_in_ten_seeds_and_twenty_unpaired_tracks(tmp_path):
-    """Where the figures stand: the ring alone in 8 seeds, with another stroke in 1; shared A and B 10, C 9, D 4."""
-    found, fired = [], []
+    """Where the figures stand: uncertain 9, shared 10, a specialised stroke 10, both of them 7, all of it at once 7."""
+    found, fired = [], 0
     for seed in SEEDS:
         dataset, track = teach(tmp_path / str(seed), seed)
         evidence = evidence_of(track)
-        found.append(verdict(structure_of(evidence, OPTIONS), strokes_of(dataset, track)))
+        found.append(verdict(structure_of(evidence), strokes_of(dataset, track)))
         for draw in range(2):
-            structure = structure_of(unpaired(evidence, draw), replace(OPTIONS, resamples=20, repeats=1))
-            fired += [(seed, draw)] if uncertain_prototypes(structure, PAIR) else []
-    assert sum("ring" in each["uncertain"] for each in found) >= 9, found
-    assert sum(each["uncertain"] == ["ring"] for each in found) >= 8, found
-    assert not any(each["wrong"] for each in found), found
-    assert all(sum(label in each["shared"] for each in found) >= 9 for label in "ABC"), found
-    assert len(fired) <= 1, fired
+            fired += bool(uncertain_prototypes(structure_of(unpaired(evidence, draw), UNPAIRED), PAIR))
+    for role in ("uncertain", "shared", "wrong"):
+        assert sum(each[role] == PLANTED[role] for each in found) >= 9, (role, found)
+    assert sum(bool(each["specialised"]) for each in found) >= 9, found
+    assert sum(each["specialised"] == PLANTED["specialised"] for each in found) >= 7, found
+    assert fired <= 1

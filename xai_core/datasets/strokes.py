@@ -4,11 +4,11 @@ It plants a truth for methods that name the parts a network goes by (I2X, METHOD
 grey noise, in four fields of 18 x 24; each stroke of a sample lies in a field of its own, drawn by lot, moved by lot
 within it. `STROKES` says which strokes a class has:
 
-- A and B share the ``ring``; a faint mark tells them apart, the ``tick`` of A and the ``hook`` of B;
+- A and B have the ``ring`` in all samples, and nothing else: no network can do better than guess between them;
 - C has the ``cross`` in all samples;
 - D has the ``bar`` in all samples, and the ``slash`` in one half of them, the ``post`` in the other;
-- E has no stroke of its own: what a network goes by where it sees none, the ground, is E's;
-- the ``corner`` is in half of all samples of every class and says nothing.
+- E has no stroke of its own: whatever a network goes by where it sees none is E's;
+- the ``corner`` is in half of all samples of every class and says nothing of A to D.
 
 ``strokes:FOLDER`` draws the set into the folder the first time, and reads it from then on. A column for each stroke
 says where it lies, ``xmin ymin xmax ymax``, half-open, in pixels (`box_of`); the region of a sample is the boxes of
@@ -20,7 +20,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,13 +36,13 @@ SIZE, FIELDS = (36, 48), (2, 2)
 SIDE, WIDTH = 14, 2.4
 """Side of a stroke's box and width of its line, in pixels."""
 
-BACKGROUND, NOISE = 70.0, 7.0
-INK, FAINT = 130.0, {"tick": 45.0, "hook": 45.0}
-"""What a stroke adds to the background's grey level, and what the faint ones add."""
+BACKGROUND, NOISE = 70.0, 4.0
+INK = 130.0
+"""What a stroke adds to the background's grey level."""
 
 STROKES = {
-    "A": (("ring",), ("tick",)),
-    "B": (("ring",), ("hook",)),
+    "A": (("ring",),),
+    "B": (("ring",),),
     "C": (("cross",),),
     "D": (("bar",), ("slash", "post")),
     "E": (),
@@ -52,7 +52,7 @@ STROKES = {
 IDLE = "corner"
 """The stroke that says nothing."""
 
-# lines from point to point in a square of side 1, y down; the ring and the hook are lines of many points
+# lines from point to point in a square of side 1, y down; the ring is a line of many points
 _ARC = np.linspace(0.0, 2.0 * np.pi, 25)
 _LINES: Mapping[str, tuple] = {
     "ring": ([(0.5 + 0.5 * np.cos(t), 0.5 + 0.5 * np.sin(t)) for t in _ARC],),
@@ -60,13 +60,11 @@ _LINES: Mapping[str, tuple] = {
     "bar": ([(0, 0.25), (1, 0.25)], [(0, 0.75), (1, 0.75)]),
     "slash": ([(0, 1), (1, 0)],),
     "post": ([(0.5, 0), (0.5, 1)],),
-    "tick": ([(0, 0.5), (0.4, 1), (1, 0)],),
-    "hook": ([(0, 0), (0, 1), (1, 1)],),
     "corner": ([(0, 0), (1, 0), (1, 1)],),
 }
 NAMES = tuple(_LINES)
 
-N, SEED = 360, 0
+N, SEED = 720, 0
 PAIR = ("A", "B")
 TURNS = 4
 """After so many samples of every class all that a class has occurred alike; the splits take them by turns."""
@@ -138,10 +136,8 @@ def kind(index: int) -> tuple[str, tuple[str, ...], str]:
     return label, own + idle, _SPLITS[turn // TURNS % len(_SPLITS)]
 
 
-def draw(index: int, seed: int) -> tuple[np.ndarray, dict[str, tuple[int, int, int, int]]]:
-    """Return a sample's picture, (H, W) uint8, and where its strokes lie: name -> (xmin, ymin, xmax, ymax)."""
-    strokes = kind(index)[1]
-    rng = np.random.default_rng((seed, index))
+def draw(strokes: Sequence[str], rng: np.random.Generator) -> tuple[np.ndarray, dict[str, tuple[int, int, int, int]]]:
+    """Return a picture of some strokes, (H, W) uint8, and where they lie: name -> (xmin, ymin, xmax, ymax)."""
     height, width = (side // fields for side, fields in zip(SIZE, FIELDS, strict=True))
     picture = BACKGROUND + NOISE * rng.standard_normal(SIZE)
     places = {}
@@ -150,8 +146,7 @@ def draw(index: int, seed: int) -> tuple[np.ndarray, dict[str, tuple[int, int, i
         ymin = row * height + int(rng.integers(1, height - SIDE))
         xmin = column * width + int(rng.integers(1, width - SIDE))
         places[name] = (xmin, ymin, xmin + SIDE, ymin + SIDE)
-        ink = FAINT.get(name, INK) * rng.uniform(0.9, 1.1)
-        picture[ymin : ymin + SIDE, xmin : xmin + SIDE] += ink * _cover(name)
+        picture[ymin : ymin + SIDE, xmin : xmin + SIDE] += INK * _cover(name)
     return np.clip(np.round(picture), 0, 255).astype(np.uint8), places
 
 
@@ -178,8 +173,8 @@ def _cover(name: str) -> np.ndarray:
 def _write_sample(folder: Path, index: int, seed: int) -> dict[str, str]:
     from PIL import Image
 
-    picture, places = draw(index, seed)
-    label, _, split = kind(index)
+    label, names, split = kind(index)
+    picture, places = draw(names, np.random.default_rng((seed, index)))
     image = f"images/s{index:05d}.png"
     Image.fromarray(picture).save(folder / image)
     texts = {name: " ".join(map(str, box)) for name, box in places.items()}
