@@ -21,6 +21,7 @@ import csv
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -156,6 +157,7 @@ def box_of(sample: Sample, name: str) -> tuple[int, int, int, int] | None:
     return None if text is None else tuple(map(int, str(text).split()))
 
 
+@cache
 def _cover(name: str) -> np.ndarray:
     """Return how much of each pixel a stroke covers, (SIDE, SIDE) in [0, 1]; the line's ends stay inside."""
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
