@@ -35,11 +35,11 @@ from xai_core.types import DataSet
 
 NETWORK = "import:tests.stroke_network:Strokes?size=36x48&fit=squash&mean=0.275,0.275,0.275&std=0.2,0.2,0.2"
 NAMED = 60  # pictures of each stroke, and of none
-BATCH, LR, DECAY = 60, 0.02, 3.0
+BATCH, LR, DECAY = 60, 0.01, 6.0  # of the head
 LESSONS = (("", 4), *4 * (("A", 1), ("", 2), ("B", 1), ("", 2), ("C", 1), ("", 2), ("D", 1), ("", 2)), ("", 6))
 """(class left out, epochs) of each lesson."""
 
-PROTOTYPES = 10
+PROTOTYPES = 11  # fewer put two strokes in one, more split a stroke among several
 PURE = 0.6  # share of a prototype's places on a stroke from which it is that stroke
 
 
@@ -58,7 +58,7 @@ def teach(folder: Path, seed: int) -> tuple[DataSet, Track]:
     with machine(1):
         _teach_head(classifier, dataset, folder / "model", seed)
     save(classifier, folder / "model")
-    choices = Choices(split="", prototypes=PROTOTYPES, seed=seed)
+    choices = Choices(split="", prototypes=PROTOTYPES, seed=seed, batch_size=120)
     return dataset, follow(dataset, folder / "model", folder / "track", choices, threads=1)
 
 

@@ -13,9 +13,9 @@ class Strokes(nn.Module):
         super().__init__()
         self.conv1, self.norm1 = nn.Conv2d(3, 16, 5, 2, 2, bias=False), nn.BatchNorm2d(16)
         self.conv2, self.norm2 = nn.Conv2d(16, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32)
-        self.conv3, self.norm3 = nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32)
+        self.conv3, self.norm3 = nn.Conv2d(32, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)
         self.last = nn.AdaptiveMaxPool2d((2, 2))
-        self.head = nn.Linear(32, num_classes)
+        self.head = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = relu(self.norm2(self.conv2(relu(self.norm1(self.conv1(x))))))
