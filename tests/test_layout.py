@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "xai_core"
-GROUND = {"errors", "types", "geometry", "files", "imagenet_classes", "one_thread"}
+GROUND = {"errors", "types", "geometry", "files", "imagenet_classes", "one_thread", "put_off"}
 ABOVE_RUNS = GROUND | {
     "datasets",
     "models",

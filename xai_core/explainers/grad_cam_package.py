@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING
 
 from xai_core.models.no_compiler import without_compiler
 from xai_core.models.torchvision_operators import declare_missing_operators
+from xai_core.put_off import later, standing_in
 
 if TYPE_CHECKING:
     import torch
 
 METHODS = ("grad_cam", "grad_cam_plus_plus", "layer_cam")
+# what the package imports for its figures and its other methods: nearly all of the time that importing it takes
+UNUSED = (
+    "matplotlib",
+    "matplotlib.lines",
+    "scipy.ndimage",
+    "scipy.sparse",
+    "scipy.sparse.linalg",
+    "sklearn.decomposition",
+)
 
 
 def class_activation_map(method: str, activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
@@ -39,7 +49,7 @@ def _package() -> tuple:
     import torch
 
     declare_missing_operators()
-    with without_compiler():
+    with without_compiler(), standing_in(*map(later, UNUSED)):
         import pytorch_grad_cam
 
     handed_on = {

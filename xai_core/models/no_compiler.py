@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import ModuleType
 
+from xai_core.put_off import standing_in
 
-@contextmanager
-def without_compiler() -> Iterator[None]:
+
+def without_compiler() -> AbstractContextManager[None]:
     """Return a context whose imports get a stand-in for ``torch._dynamo``, unless that has been imported already.
 
     timm and torchvision import it to mark functions that it is to leave alone, and to ask whether it knows a device.
@@ -17,10 +16,4 @@ def without_compiler() -> Iterator[None]:
     compiler, utils = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
     compiler.disable = lambda function, recursive=True, *, reason=None: function
     utils.is_compile_supported = lambda device: False
-    stand_ins = {} if compiler.__name__ in sys.modules else {module.__name__: module for module in (compiler, utils)}
-    sys.modules.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in stand_ins:
-            del sys.modules[name]
+    return standing_in(compiler, utils)
