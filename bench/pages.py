@@ -20,7 +20,8 @@ START = "explore?run=runs/big&sort=Data+set+order"
 CHROMIUM = "/usr/bin/chromium-headless-shell"
 LONGEST_MS = 60_000
 # Watches, from inside the page and in step with its frames, what the gallery or the viewer shows. `arm` notes what is
-# there; the clock starts at the next pointerup or key, and stops in the frame after other pictures are all decoded.
+# there; the clock starts at the next pointerup or key, and stops in the frame after other pictures, all decoded, are on
+# the screen, and again after those below its edge are there too.
 WATCH = """
 (() => {
   const within = (key) => {
@@ -28,32 +29,36 @@ WATCH = """
     for (const host of hosts) if (host.shadowRoot) return host.shadowRoot;
     return document.querySelector(`.st-key-${key}`);
   };
-  const pictures = (root) => [...root.querySelectorAll("img, image")];
+  // of the tile: asking where a picture itself is would make the browser lay out tiles that nobody sees
+  const seen = (one) => (one.closest(".tile") ?? one).getBoundingClientRect().top < innerHeight;
+  const pictures = (root, everywhere) =>
+    [...root.querySelectorAll("img, image")].filter((one) => everywhere || seen(one));
   const decoded = (picture) => picture.tagName !== "IMG" || (picture.complete && picture.naturalWidth > 0);
   const name = (picture) => picture.alt || (picture.getAttribute("href") ?? "").slice(-40);
-  const shown = () => {
+  const shown = (everywhere = false) => {
     for (const key of ["viewer", "gallery"]) {
       const root = within(key);
-      const there = root ? pictures(root) : [];
+      const there = root ? pictures(root, everywhere) : [];
       if (there.length && there.every(decoded)) return key + there.map(name).join();
     }
     return "";
   };
-  const clock = { before: "", began: null, ended: null };
+  const clock = { before: "", began: null, ended: null, whole: null };
   const start = (event) => { if (clock.before && clock.began === null) clock.began = event.timeStamp; };
   for (const kind of ["pointerup", "keydown"]) window.addEventListener(kind, start, true);
   const look = () => {
-    if (clock.began !== null && clock.ended === null) {
-      const now = shown();
-      if (now && now !== clock.before) requestAnimationFrame(() => { clock.ended = performance.now(); });
+    if (clock.began !== null && clock.whole === null) {
+      const end = clock.ended === null ? "ended" : "whole";
+      const now = shown(end === "whole");
+      if (now && !now.startsWith(clock.before)) requestAnimationFrame(() => { clock[end] ??= performance.now(); });
     }
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
   window.bench = {
     shown,
-    arm: () => { clock.before = shown(); clock.began = null; clock.ended = null; },
-    taken: () => clock.ended && clock.ended - clock.began,
+    arm: () => { Object.assign(clock, { before: shown(), began: null, ended: null, whole: null }); },
+    taken: () => clock.whole && [clock.ended - clock.began, clock.whole - clock.began],
   };
 })();
 """
@@ -62,7 +67,8 @@ WATCH = """
 def measure(folder: Path, actions: int) -> dict:
     """Return what each action takes in a server over ``folder/runs``: milliseconds, bytes, and the server's memory.
 
-    Times are from the gesture to the frame in which other pictures stand in the gallery (or the viewer), all decoded.
+    Times are from the gesture to the frame in which other pictures are on the screen, in the gallery or the viewer, all
+    decoded; `whole` to that in which those below the edge of the screen are too.
     """
     from playwright.sync_api import sync_playwright
 
@@ -129,20 +135,23 @@ class _Session:
     def _repeated(self, act: Callable[[int], None], actions: int) -> dict:
         self.page.close()
         self._open()  # without the filters of the actions before
-        times, received, sent = [], [], []
+        times, wholes, received, sent = [], [], [], []
         for turn in range(actions):
             self._settle()
             self.received = self.sent = 0
             self.page.evaluate("() => window.bench.arm()")
             act(turn)
             self.page.wait_for_function("() => window.bench.taken()", timeout=LONGEST_MS)
-            times.append(self.page.evaluate("() => window.bench.taken()"))
+            taken, whole = self.page.evaluate("() => window.bench.taken()")
+            times.append(taken)
+            wholes.append(whole)
             self._settle()
             received.append(self.received / 1000)
             sent.append(self.sent / 1000)
         return {
             "median_ms": round(statistics.median(times)),
             "longest_ms": round(max(times)),
+            "whole_median_ms": round(statistics.median(wholes)),
             "kilobytes_received": round(statistics.median(received), 1),
             "kilobytes_sent": round(statistics.median(sent), 2),
         }
