@@ -177,21 +177,27 @@ function select(chart, selected) {
   draw(chart);
   chart.sent.push(selected);
   clearTimeout(chart.timer);
-  chart.timer = setTimeout(() => (chart.sent = []), PATIENCE);
+  chart.timer = setTimeout(() => giveUp(chart), PATIENCE);
   const [first, last] = selected ?? [null, null];
   chart.send("select", { first, last });
 }
 
-/** Take over a selection from Python, unless it answers a gesture that a later one has already overtaken. */
+/** Take over a selection from Python, unless a gesture of this chart is not answered yet: then this is an older one. */
 function receive(chart, selected) {
-  const place = chart.sent.findLastIndex((sent) => String(sent) === String(selected));
-  const overtaken = place >= 0 && place < chart.sent.length - 1;
-  if (overtaken) {
-    chart.sent.splice(0, place + 1);
-  } else {
-    chart.sent = [];
+  chart.received = selected;
+  const answered = chart.sent.findLastIndex((sent) => String(sent) === String(selected));
+  chart.sent.splice(0, answered + 1);
+  if (chart.sent.length === 0) {
+    clearTimeout(chart.timer);
     chart.selected = selected;
   }
+}
+
+/** Wait no longer for an answer: what Python said last counts. */
+function giveUp(chart) {
+  chart.sent = [];
+  chart.selected = chart.received;
+  draw(chart);
 }
 
 function clear(chart) {
