@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from xai_core.review.queries import Selection
-from xai_core.ui import library, state
+from xai_core.ui import library, state, unheard
 from xai_core.ui.case_view import case_view
 from xai_core.ui.charts import charts
 from xai_core.ui.filters import filters
@@ -13,6 +13,7 @@ from xai_core.ui.gallery_view import choose_order, choose_page, downloads, galle
 from xai_core.ui.page import count_line, page_foot
 from xai_core.ui.top_bar import top_bar
 
+unheard.catch_up()
 records = top_bar()
 opinions = library.verdicts().state(records.run.manifest["content_digest"])
 case = state.present_case(records)
@@ -46,3 +47,4 @@ else:
     with below:
         case_view(records, case, order, opinions)
 page_foot(records)
+unheard.ask_for_echo()

@@ -59,6 +59,34 @@ def test_a_histogram_filters_by_brush_click_and_neighbour_and_lets_go(visit):
     assert set(parameters_of(page)) == {"run"}
 
 
+# Two charts are asked for their first bar, or let go, within so many milliseconds; the page itself is quick enough
+TWO_GESTURES = """async ([keys, delay]) => {
+  const chart = (name) => document.querySelector(`.st-key-histogram_${name} [data-testid=stBidiComponentIsolated]`)
+    .shadowRoot.querySelector("svg.chart");
+  const press = (name) => keys.forEach((key) =>
+    chart(name).dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true })));
+  press("explanation_coverage");
+  await new Promise((done) => setTimeout(done, delay));
+  press("iou");
+}"""
+
+
+def test_a_gesture_made_before_the_last_is_answered_undoes_nothing(visit):
+    page, table = visit(), records()
+    both = (table["explanation_coverage"] < 0.05) & (table["iou"] < 0.05)
+    for delay in (5, 20, 60, 120):
+        page.evaluate(TWO_GESTURES, [["Home", "Enter"], delay])
+        shows(page, ids(table[both]))
+        page.evaluate(TWO_GESTURES, [["Escape"], delay])
+        shows(page, ids(table))
+    # what the reader puts back afterwards is the reader's wish
+    cell(page, "label benign, called malignant").click()
+    missed = table["called"] == "malignant"
+    shows(page, ids(table[missed & (table["label"] == "benign")]))
+    pill(page, "label", "benign").click()
+    shows(page, ids(table[missed]))
+
+
 def test_every_kind_of_filter_joins_every_other(visit):
     page, table = visit(), records()
     passes = table["confidence"] >= 0.5

@@ -112,9 +112,9 @@ def _choice(records: Records, column: str) -> None:
     named = {value: value_of(column, value) for value in options}
     settings = {"format_func": named.get, "key": column, "bind": state.BOUND, "help": help_of(column)}
     if len(options) <= FEW:
-        st.pills(title_of(column), options, selection_mode="multi", on_change=_first_page, **settings)
+        st.pills(title_of(column), options, selection_mode="multi", on_change=state.first_page, **settings)
     else:
-        st.multiselect(title_of(column), options, on_change=_first_page, placeholder="All", **settings)
+        st.multiselect(title_of(column), options, on_change=state.first_page, placeholder="All", **settings)
 
 
 def _verdict_choice() -> None:
@@ -125,7 +125,7 @@ def _verdict_choice() -> None:
         format_func=titles.get,
         key="verdict",
         bind=state.BOUND,
-        on_change=_first_page,
+        on_change=state.first_page,
         placeholder="All",
         help=HELP["verdict"],
     )
@@ -152,10 +152,6 @@ def _range(records: Records, column: str) -> None:
         step,
         key=column,
         bind=state.BOUND,
-        on_change=_first_page,
+        on_change=state.first_page,
         help=help_of(column),
     )
-
-
-def _first_page() -> None:
-    st.session_state["page"] = 1

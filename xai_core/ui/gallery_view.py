@@ -38,7 +38,7 @@ def choose_order(records: Records) -> None:
         key="sort",
         bind=state.BOUND,
         width=230,
-        on_change=_first_page,
+        on_change=state.first_page,
     )
     st.segmented_control(
         "Order",
@@ -48,7 +48,7 @@ def choose_order(records: Records) -> None:
         key="order",
         bind=state.BOUND,
         label_visibility="collapsed",
-        on_change=_first_page,
+        on_change=state.first_page,
     )
     st.segmented_control(
         "On a page",
@@ -57,7 +57,7 @@ def choose_order(records: Records) -> None:
         required=True,
         key="per",
         bind=state.BOUND,
-        on_change=_first_page,
+        on_change=state.first_page,
     )
 
 
@@ -94,10 +94,6 @@ def table_of_selection(records: Records, order: np.ndarray, opinions: Mapping[st
     tags = [";".join(opinions[i].tags) if i in opinions else "" for i in ids]
     note = [opinions[i].note if i in opinions else "" for i in ids]
     return table.assign(threshold=records.threshold, region_rule=records.rule, verdict=verdict, tags=tags, note=note)
-
-
-def _first_page() -> None:
-    st.session_state["page"] = 1
 
 
 def tile_item(row: dict, tile: Tile, sort: str, opinion: Opinion | None) -> dict:

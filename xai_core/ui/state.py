@@ -14,6 +14,7 @@ from xai_core.review.queries import Among, Condition, Query, Range
 from xai_core.review.records import Records, once
 from xai_core.review.words import title_of, value_of
 from xai_core.scores.arrays import SCORE_NAMES
+from xai_core.ui import unheard
 
 BOUND = "query-params"
 CHOICES = ("label", "called", "outcome", "pattern", "split", "target", "speaks_for", "missing", "judged")
@@ -110,16 +111,21 @@ def choose(records: Records, column: str, condition: Condition | None) -> None:
         chosen = list(condition.values)
     else:
         chosen = (round(condition.low, 6), round(condition.high, 6))
-    st.session_state[column] = chosen
-    st.session_state["page"] = 1
+    unheard.write(column, chosen)
+    first_page()
+
+
+def first_page() -> None:
+    """Go back to the first page of the gallery, from a callback."""
+    unheard.write("page", 1)
 
 
 def apply(records: Records, query: Query) -> None:
     """Set the filters and the order to those of a query, and no others, from a callback."""
     for column in (*choice_columns(records), *range_columns(records), "verdict"):
         choose(records, column, query.conditions.get(column))
-    st.session_state["sort"] = query.sort
-    st.session_state["order"] = HIGHEST if query.descending else LOWEST
+    unheard.write("sort", query.sort)
+    unheard.write("order", HIGHEST if query.descending else LOWEST)
     close_case()
 
 
