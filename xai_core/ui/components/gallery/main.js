@@ -9,9 +9,6 @@ const MARKS = {
   unknown: "M5.2 5.5a1.8 1.8 0 1 1 2.6 1.7Q7 7.6 7 8.4M7 10.6v.1",
 };
 
-// Tiles that are drawn at once: more than any but a very large screen shows
-const ON_A_SCREEN = 24;
-
 const galleries = new WeakMap();
 
 export default function ({ data: bytes, parentElement, setTriggerValue }) {
@@ -144,42 +141,12 @@ function drawTiles(gallery, items) {
     }
   }
   items.forEach((item, place) => {
-    const tile = tileOf(gallery, item.id);
+    const tile = draw(gallery, item);
     tile.setAttribute("aria-selected", String(item.id === gallery.selected));
     if (tiles.children[place] !== tile) {
       tiles.insertBefore(tile, tiles.children[place] ?? null);
     }
   });
-  fillAll(gallery, items.slice(0, ON_A_SCREEN));
-  fillLater(gallery, items.slice(ON_A_SCREEN));
-}
-
-/** Fill tiles once the frame that shows those before them is on the screen. */
-function fillLater(gallery, items) {
-  gallery.later = items;
-  gallery.tiles.setAttribute("aria-busy", String(items.length > 0));
-  requestAnimationFrame(() =>
-    setTimeout(() => {
-      if (gallery.later === items) {
-        fillAll(gallery, items);
-        gallery.tiles.setAttribute("aria-busy", "false");
-      }
-    }),
-  );
-}
-
-function fillAll(gallery, items) {
-  for (const item of items) {
-    const known = gallery.byId.get(item.id);
-    if (!same(known.item, item)) {
-      fill(known.tile, item);
-      known.item = item;
-    }
-  }
-}
-
-function same(one, other) {
-  return Object.keys(other).every((name) => one[name] === other[name]);
 }
 
 /** Return the shape (width / height) of the pictures' box: that of the middle item, within limits. */
@@ -188,11 +155,16 @@ function commonShape(items) {
   return clamp(shapes[Math.floor(shapes.length / 2)] ?? 1, 0.8, 1.4);
 }
 
-function tileOf(gallery, id) {
-  if (!gallery.byId.has(id)) {
-    gallery.byId.set(id, { tile: newTile(id), item: {} });
+function draw(gallery, item) {
+  const content = JSON.stringify(item);
+  const known = gallery.byId.get(item.id);
+  if (known?.content === content) {
+    return known.tile;
   }
-  return gallery.byId.get(id).tile;
+  const tile = known?.tile ?? newTile(item.id);
+  fill(tile, item);
+  gallery.byId.set(item.id, { tile, content });
+  return tile;
 }
 
 function newTile(id) {
