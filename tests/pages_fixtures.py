@@ -187,6 +187,14 @@ def pick(page, key: str, name: str) -> None:
     page.keyboard.press("Escape")
 
 
+def unfold(page, key: str) -> None:
+    """Open an expander, and wait until it has slid open: what is inside moves under the mouse meanwhile."""
+    settled(page)  # an answer on its way would start the slide again
+    page.locator(f".st-key-{key} summary").click()
+    details = page.locator(f".st-key-{key} details").element_handle()
+    page.wait_for_function("(details) => details.open && details.getAnimations().length === 0", arg=details)
+
+
 def menu(page, name: str) -> None:
     """Open the popover of this name."""
     page.get_by_test_id("stPopover").get_by_role("button", name=name).click()

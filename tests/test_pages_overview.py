@@ -21,6 +21,7 @@ from pages_fixtures import (
     settled,
     shows,
     tiles,
+    unfold,
 )
 
 PAGES = {
@@ -88,7 +89,7 @@ def test_the_figures_are_those_of_the_run_and_every_run_is_listed(visit):
     expect(cells.filter(has_text=re.compile(f"^{auc:.3f} "))).not_to_have_count(0)
     for name in ("explanation_coverage", "iou"):
         expect(cells.filter(has_text=re.compile(f"^{table[name].mean():.3f} "))).not_to_have_count(0)
-    page.locator(".st-key-another summary").click()
+    unfold(page, "another")
     page.get_by_label("Folder of a run").fill(str(SAMPLE))
     page.get_by_label("Folder of a run").press("Enter")
     expect(page.get_by_role("link", name="Explore /")).to_have_count(len(RUNS))
