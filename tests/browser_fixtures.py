@@ -92,49 +92,74 @@ def contexts_of(browser, patience: int, known: Callable[[object], bool] = lambda
     Fails on leaving where any of them had an exception, a console error that is not `known`, or a request beyond this
     machine.
     """
-    pages, faults = [], []
+    pages, faults, endings = [], [], []
 
     def new_page(width: int = 1440, height: int = 1000, scheme: str = "light"):
-        page = (browser.new_context() if pages else kept_context(browser)).new_page()
+        page = kept_page(browser, len(pages))
         pages.append(page)
         page.set_default_timeout(patience)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
-        watch(page, faults, known)
+        endings.append(watch(page, faults, known))
         return page
 
     yield new_page
-    for page in pages[1:]:
-        page.context.close()
-    if pages:
-        forget(pages[0])
+    for page, ending in zip(pages, endings, strict=True):
+        ending()
+        forget(page)
     assert not faults, "\n".join(faults)
 
 
+def kept_page(browser, place: int):
+    """Return the page that is every test's first, second ...: what the app is made of has been compiled in it already.
+
+    A new page costs a process, and that process compiles Streamlit's scripts anew: half of what opening a page takes.
+    """
+    kept = kept_pages(browser)
+    if place == len(kept):
+        kept.append(browser.new_context().new_page())
+    elif kept[place].is_closed():
+        kept[place] = browser.new_context().new_page()
+    return kept[place]
+
+
 @cache
-def kept_context(browser):
-    """Return the context of every test's first page: what the app is made of has been fetched already."""
-    return browser.new_context()
+def kept_pages(browser) -> list:
+    return []
 
 
 def forget(page) -> None:
-    """Close a page and its windows, and whatever it stored."""
+    """Leave what a page shows, with whatever it stored, and close the windows it opened."""
+    if page.is_closed():
+        return
     context = page.context
-    if not page.is_closed() and page.url.startswith("http"):
-        page.evaluate("localStorage.clear()")
-    context.clear_cookies()
-    for each in context.pages:
+    for each in context.pages[1:]:
         each.close()
+    if page.url.startswith("http"):
+        page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    context.clear_cookies()
+    page.mouse.move(0, 0)
+    page.goto("about:blank")
 
 
-def watch(page, faults: list[str], known: Callable[[object], bool] = lambda line: False) -> None:
-    """Add to `faults` each exception, console error that is not `known`, and request beyond this machine."""
-    page.on("pageerror", lambda error: faults.append(f"exception in the page: {error}"))
-    page.on(
-        "console",
-        lambda line: line.type == "error" and not known(line) and faults.append(f"console: {line.text}"),
-    )
-    page.on("request", lambda request: leaves(request.url) and faults.append(f"request to {request.url}"))
+def watch(page, faults: list[str], known: Callable[[object], bool] = lambda line: False) -> Callable[[], None]:
+    """Add to `faults` each exception, console error that is not `known`, and request beyond this machine.
+
+    Returns what ends the watch.
+    """
+    heard = {
+        "pageerror": lambda error: faults.append(f"exception in the page: {error}"),
+        "console": lambda line: line.type == "error" and not known(line) and faults.append(f"console: {line.text}"),
+        "request": lambda request: leaves(request.url) and faults.append(f"request to {request.url}"),
+    }
+    for event, hear in heard.items():
+        page.on(event, hear)
+
+    def end() -> None:
+        for event, hear in heard.items():
+            page.remove_listener(event, hear)
+
+    return end
 
 
 def leaves(url: str) -> bool:
