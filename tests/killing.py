@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from warm import Warm
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -35,6 +37,21 @@ def run(arguments: Sequence[object], **more: str) -> subprocess.CompletedProcess
     )
 
 
+def begin(arguments: Sequence[object]) -> Warm:
+    """Start ``python -m xai_core`` without its imports; its `lines` are those on stderr."""
+    return Warm("xai_core.cli:main", [str(word) for word in arguments], environment(), stream=2)
+
+
+def kill(process: Warm) -> bool:
+    """Send SIGKILL to a process and what it has started; return whether it was still at work."""
+    at_work = process.poll() is None
+    if at_work:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.lines.close()
+    return at_work
+
+
 def kill_while_working(arguments: Sequence[object], begun: str, kills: int, seed: int, longest: float) -> int:
     """Run the command, kill it `kills` times, then let it end; return how many kills found it working.
 
@@ -44,23 +61,11 @@ def kill_while_working(arguments: Sequence[object], begun: str, kills: int, seed
     moments = random.Random(seed)
     found_working = 0
     for _ in range(kills):
-        process = subprocess.Popen(
-            command(*arguments),
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        for line in process.stderr:
-            if begun in line:
-                break
+        process = begin(arguments)
+        any(begun in line for line in process.lines)  # the first will do
         time.sleep(moments.uniform(0, longest))
-        found_working += process.poll() is None
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-    finished = run(arguments)
-    assert finished.returncode == 0, finished.stderr
+        found_working += kill(process)
+    last = begin(arguments)
+    told = last.rest()
+    assert last.wait() == 0, told
     return found_working

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
-import subprocess
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from i2x_fixtures import make_model
-from killing import command, environment
+from killing import begin, kill
 from members_fixtures import write_mnist
 
 from xai_core.cli import main
@@ -164,16 +161,12 @@ def test_a_kill_loses_a_part_at_most(made, tmp_path):
     out = tmp_path / "t"
     arguments = ["i2x", "fit", dataset.spec, "--model", model, "--out", out, "--part-size", 1]
     arguments += ["--prototypes", 5, "--batch-size", 8, "--positions", 200, "--threads", 1]
-    process = subprocess.Popen(
-        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert any("5 prototypes in" in line for line in process.stderr), "the work has begun"
+    process = begin(arguments)
+    assert any("5 prototypes in" in line for line in process.lines), "the work has begun"
     while not list(out.glob("checkpoints/12/0003-*")):
         assert process.poll() is None
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    assert kill(process)
     told = []
     again = follow(dataset, model, out, CHOICES, threads=1, resume=True, progress=lambda *n: told.append(n[0]))
     assert again.digest == track.digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -11,26 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from killing import environment
-from training_fixtures import ROOT, contents
+from killing import environment, kill
+from training_fixtures import contents
+from warm import Warm
 
 JOB = Path(__file__).with_name("train_job.py")
 
 
-def begin(images: Path, out: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(JOB), str(images), str(out)],
-        cwd=ROOT,
-        env=environment(PYTHONWARNINGS="error"),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process: subprocess.Popen) -> None:
-    process.communicate(timeout=300)
-    assert process.returncode == 0
+def begin(images: Path, out: Path) -> Warm:
+    return Warm("train_job:main", [str(images), str(out)], environment(), stream=1)
 
 
 def kill_at_random(images: Path, out: Path, moments: random.Random) -> bool:
@@ -42,20 +30,17 @@ def kill_at_random(images: Path, out: Path, moments: random.Random) -> bool:
     process = begin(images, out)
     wanted = moments.choice((0, 1, 2, 3, 5, 8))
     for _ in range(wanted):
-        if not process.stdout.readline():
+        if not process.lines.readline():
             break
-    time.sleep(moments.uniform(0, 0.05) if wanted else moments.uniform(0.5, 4))
-    at_work = process.poll() is None
-    if at_work:
-        os.killpg(process.pid, signal.SIGKILL)
-    code = process.wait()
-    process.stdout.close()
-    assert code in (0, -signal.SIGKILL), "it failed by itself"
+    time.sleep(moments.uniform(0, 0.05) if wanted else moments.uniform(0.05, 1.5))
+    at_work = kill(process)
+    assert process.wait() in (0, -signal.SIGKILL), "it failed by itself"
     return at_work
 
 
 def campaign(folder: Path, kills: int, seed: int) -> None:
-    finish(begin(folder / "images", folder / "whole"))
+    whole = [sys.executable, str(JOB), str(folder / "images"), str(folder / "whole")]
+    subprocess.run(whole, env=environment(PYTHONWARNINGS="error"), stdout=subprocess.DEVNULL, timeout=300, check=True)
     moments = random.Random(seed)
     at_work = 0
     out = folder / "killed-0"
@@ -65,7 +50,8 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
             out = folder / f"killed-{k}"
         at_work += kill_at_random(folder / "images", out, moments)
     assert at_work >= kills / 2, "the moments were chosen too late to say anything"
-    finish(begin(folder / "images", out))
+    last = begin(folder / "images", out)
+    assert last.rest() and last.wait() == 0
     assert contents(out) == contents(folder / "whole")
     assert not (out / "state").exists()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from training_fixtures import planted, recipe
@@ -10,7 +12,9 @@ from training_fixtures import planted, recipe
 from xai_core.training import loop, train
 
 
-def main(images: str, out: str) -> None:
+def main(arguments: Sequence[str]) -> None:
+    images, out = arguments
+    warnings.simplefilter("error")
     loop.SAVE_SHARE = 2  # save often: a kill is to meet every kind of moment
     train(
         planted(Path(images)),
@@ -23,4 +27,4 @@ def main(images: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])
