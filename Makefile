@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# What one process has compiled is there for the next: the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test long bench lint format clean
 
