@@ -86,11 +86,14 @@ class EventFile:
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
         """Return True for a file of this kind, False for an empty file; raise BadInput for any other."""
+        connection.execute("SAVEPOINT one_moment")  # another process may be filling the file: all three of one moment
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        filled = connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        connection.execute("RELEASE one_moment")
         if (owner, version) == (self.application_id, self.layout):
             return True
-        if (owner, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        if (owner, version) == (0, 0) and not filled:
             return False
         found, remedy = "a file of another program", "name another file"
         if owner == self.application_id:
