@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,28 @@ def test_four_processes_at_once_lose_nothing(verdicts):
     assert [process.returncode for process in processes] == [0] * 4
     assert set(verdicts.state("r")) == set(itertools.chain(*said)) and len(verdicts.state("r")) == 200
     assert verdicts.version("r") == 200
+
+
+def test_a_file_that_another_makes_meanwhile_is_not_taken_for_a_foreign_one(verdicts, monkeypatch):
+    verdicts.path.touch()
+    other = threading.Thread(target=Verdicts(verdicts.path).give, args=("r", "a", "unsure", "Ada"))
+    connect = verdicts._connect
+
+    def let_in(statement):
+        if "user_version" in statement and not other.ident:
+            other.start()
+            other.join(0.5)
+
+    def watched():
+        connection = connect()
+        connection.set_trace_callback(let_in)
+        return connection
+
+    monkeypatch.setattr(verdicts, "_connect", watched)
+    with verdicts.reading() as connection:
+        assert connection is None, "as it was before the other came"
+    other.join(20)
+    assert set(verdicts.state("r")) == {"a"}
 
 
 @pytest.mark.parametrize("heard", [1, 7, 23])
